@@ -1,0 +1,184 @@
+package logtoguard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Claims are what a verified access token says. They can't be changed once made:
+// one value may serve many requests at once. Nil and zero Claims hold no scope
+// and are no machine.
+type Claims struct {
+	subject      string
+	clientID     string
+	issuer       string
+	audience     []string
+	scopes       []string
+	organization string
+	actor        string
+	id           string
+	issuedAt     time.Time
+	notBefore    time.Time
+	expiresAt    time.Time
+	payload      []byte
+
+	// accepted: somebody has said that this organization is the one being served.
+	accepted bool
+	// guard made these claims, and answers for the route checks.
+	guard *Guard
+}
+
+// Subject returns sub: the user's ID, or the application's ID for a machine.
+func (c *Claims) Subject() string { return c.get().subject }
+
+// ClientID returns client_id: the application that asked for the token. It may
+// be an https URL of up to 2,048 characters.
+func (c *Claims) ClientID() string { return c.get().clientID }
+
+// IsMachine reports whether the application acts for itself (client
+// credentials) and not for a user: Logto then issues sub equal to client_id.
+func (c *Claims) IsMachine() bool {
+	c = c.get()
+	return c.subject != "" && c.subject == c.clientID
+}
+
+// Issuer returns iss: the endpoint of Logto that issued the token, with /oidc.
+func (c *Claims) Issuer() string { return c.get().issuer }
+
+// Audience returns a copy of aud.
+func (c *Claims) Audience() []string { return slices.Clone(c.get().audience) }
+
+// Scopes returns a copy of the scopes as issued, for display: to decide by them
+// use HasScope, which minds the organization.
+func (c *Claims) Scopes() []string { return slices.Clone(c.get().scopes) }
+
+// HasScope reports whether the token holds the scope. It is false while the
+// token is bound to an organization that nobody has accepted: Logto issued its
+// scopes for that organization only. See [RequireOrganization] and
+// [Claims.ForOrganization].
+func (c *Claims) HasScope(scope string) bool {
+	return c != nil && !c.unaccepted() && slices.Contains(c.scopes, scope)
+}
+
+// CheckScope returns nil if the token holds all of the scopes, else an *[Error]
+// with status 403. Asking for no scope at all is refused: an empty list is a
+// mistake and not a permission.
+func (c *Claims) CheckScope(scopes ...string) error {
+	for _, scope := range scopes {
+		if !c.HasScope(scope) {
+			return c.missing(scopes)
+		}
+	}
+	if len(scopes) == 0 {
+		return c.missing(nil)
+	}
+	return nil
+}
+
+func (c *Claims) checkAnyScope(scopes ...string) error {
+	if slices.ContainsFunc(scopes, c.HasScope) {
+		return nil
+	}
+	return c.missing(scopes)
+}
+
+func (c *Claims) missing(scopes []string) *Error {
+	kind := insufficientScope
+	if c.get().unaccepted() {
+		kind = scopeNotAccepted
+	}
+	e := kind.because(nil)
+	e.Scopes = slices.Clone(scopes)
+	return e
+}
+
+func (c *Claims) unaccepted() bool { return c.organization != "" && !c.accepted }
+
+// OrganizationID returns the organization that the token is bound to: by its
+// organization_id claim, or by its audience urn:logto:organization:{id}; else "".
+func (c *Claims) OrganizationID() string { return c.get().organization }
+
+// ForOrganization returns a copy that counts as accepted for the organization,
+// so that its scopes count. A token of another organization, or of none, and an
+// empty id are refused with an *[Error] of status 403.
+func (c *Claims) ForOrganization(id string) (*Claims, error) {
+	if id == "" || c.get().organization != id {
+		return nil, otherOrganization.because(nil)
+	}
+	accepted := *c
+	accepted.accepted = true
+	return &accepted, nil
+}
+
+// Actor returns act.sub: who acts for the subject, after impersonation by an
+// actor token (RFC 8693, section 4.1); else "".
+func (c *Claims) Actor() string { return c.get().actor }
+
+// ID returns jti.
+func (c *Claims) ID() string { return c.get().id }
+
+// IssuedAt returns iat.
+func (c *Claims) IssuedAt() time.Time { return c.get().issuedAt }
+
+// ExpiresAt returns exp. The guard lets a token pass until Config.ClockSkew after it.
+func (c *Claims) ExpiresAt() time.Time { return c.get().expiresAt }
+
+// Decode stores the token's payload in the value that v points to, for claims
+// that the tenant's custom-claims script adds. Unlike encoding/json it matches
+// member names exactly: Roles is not roles.
+func (c *Claims) Decode(v any) error {
+	if c.get().payload == nil {
+		return errors.New("logtoguard: decode claims: there are none")
+	}
+	if err := json.Unmarshal(c.payload, v); err != nil {
+		return fmt.Errorf("logtoguard: decode claims: %w", err)
+	}
+	return nil
+}
+
+// String shows subject, client and organization.
+func (c *Claims) String() string {
+	c = c.get()
+	return fmt.Sprintf("subject=%q client_id=%q organization_id=%q", c.subject, c.clientID, c.organization)
+}
+
+// LogValue shows subject, client and organization.
+func (c *Claims) LogValue() slog.Value {
+	c = c.get()
+	return slog.GroupValue(
+		slog.String("subject", c.subject),
+		slog.String("client_id", c.clientID),
+		slog.String("organization_id", c.organization),
+	)
+}
+
+var noClaims Claims
+
+func (c *Claims) get() *Claims {
+	if c == nil {
+		return &noClaims
+	}
+	return c
+}
+
+type claimsKey struct{}
+
+// ClaimsFromContext returns the claims of the request's token. It finds none
+// where the guard did not run, or where [Guard.Optional] let a request without a
+// token through.
+func ClaimsFromContext(ctx context.Context) (*Claims, bool) {
+	c, _ := ctx.Value(claimsKey{}).(*Claims)
+	return c, c != nil
+}
+
+// ContextWithClaims puts claims into a context, for adapters to other
+// frameworks. Claims that mean something come only from [Guard.Verify].
+func ContextWithClaims(ctx context.Context, c *Claims) context.Context {
+	return context.WithValue(ctx, claimsKey{}, c)
+}

@@ -1,0 +1,48 @@
+// Package logtoguard protects net/http APIs with access tokens issued by Logto,
+// the open-source identity provider: it lets a request through only with a valid
+// access token for this API, and hands the token's claims to the handlers.
+//
+//	guard, err := logtoguard.New(logtoguard.Config{
+//		Endpoint: "https://tenant-id.logto.app",
+//		Audience: []string{"https://shopping.api"},
+//	})
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	defer guard.Close()
+//	read := logtoguard.RequireScope("read:products")
+//	mux.Handle("GET /products", read(http.HandlerFunc(listProducts)))
+//	log.Fatal(http.ListenAndServe(":8080", guard.Handler(mux)))
+//
+// # What is checked
+//
+// One Authorization header with one Bearer token (RFC 6750, section 2.1); a JWT
+// of at most 16 KiB in strict encoding, without duplicate members; the type
+// at+jwt, so that ID tokens don't pass (RFC 9068, section 4); an algorithm out of
+// ES384, ES256, ES512 and RS256 that fits the key; no critical extension; issuer,
+// audience, exp, nbf and iat; sub and client_id; that the token is not bound to a
+// sender's key; and the signature, by a key that Logto publishes now or published
+// at most 24 hours ago, while it can't be reached. No setting takes one of these
+// checks away.
+//
+// # What is not checked
+//
+// A valid token is not a permission: every machine-to-machine application of a
+// tenant gets a token for every API resource, with no scope in it. Wrap routes in
+// [RequireScope]. Scopes don't say whose data is served: that is for the handler
+// to judge, by [Claims.Subject]. A token can't be revoked before it expires, and
+// works for whoever holds it: serve by TLS only. Neither the user's session nor
+// the user's existence is asked about; [Config].Check is the place for that.
+//
+// # Organizations
+//
+// A token that is bound to an organization holds no scope until somebody says
+// which organization is being served: [RequireOrganization] on the route, or
+// [Claims.ForOrganization]. It may be used for that organization only, and its
+// audience is the same as that of a token that is not bound to one.
+//
+// # Errors
+//
+// Every refusal is an *[Error] with the status, the challenge and a fixed text;
+// errors.Is finds the sentinel, such as [ErrExpired].
+package logtoguard

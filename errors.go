@@ -1,0 +1,230 @@
+package logtoguard
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// What errors.Is finds in an [*Error].
+var (
+	ErrNoToken           = errors.New("logtoguard: no token")
+	ErrMalformed         = errors.New("logtoguard: malformed token or Authorization header")
+	ErrOpaqueToken       = errors.New("logtoguard: opaque token")
+	ErrNotAccessToken    = errors.New("logtoguard: not an access token")
+	ErrAlgorithm         = errors.New("logtoguard: algorithm not allowed")
+	ErrUnknownKey        = errors.New("logtoguard: unknown key")
+	ErrSignature         = errors.New("logtoguard: wrong signature")
+	ErrExpired           = errors.New("logtoguard: token expired")
+	ErrNotYetValid       = errors.New("logtoguard: token not yet valid")
+	ErrIssuer            = errors.New("logtoguard: wrong issuer")
+	ErrAudience          = errors.New("logtoguard: wrong audience")
+	ErrClaims            = errors.New("logtoguard: claim missing or of the wrong type")
+	ErrSenderConstrained = errors.New("logtoguard: sender-constrained token")
+	ErrRefusedByCheck    = errors.New("logtoguard: refused by Config.Check")
+	ErrInsufficientScope = errors.New("logtoguard: insufficient scope")
+	ErrOrganization      = errors.New("logtoguard: wrong organization")
+	ErrKeysUnavailable   = errors.New("logtoguard: keys unavailable")
+	ErrOverloaded        = errors.New("logtoguard: too many signatures to check")
+	ErrClosed            = errors.New("logtoguard: guard closed")
+)
+
+// The error codes of RFC 6750, section 3.1, and one of RFC 6749, section 4.1.2.1.
+const (
+	codeInvalidRequest    = "invalid_request"
+	codeInvalidToken      = "invalid_token"
+	codeInsufficientScope = "insufficient_scope"
+	codeUnavailable       = "temporarily_unavailable"
+)
+
+// Error is a refusal: what the client is told, and, for errors.Is and errors.As, why.
+type Error struct {
+	// Code is invalid_request, invalid_token, insufficient_scope (RFC 6750,
+	// section 3.1) or temporarily_unavailable; empty when there was no token.
+	Code string
+	// Reason is one word for metrics, such as expired, audience or signature.
+	Reason string
+	// Status is the HTTP status.
+	Status int
+	// Description is a fixed text without anything that the sender wrote: safe to show.
+	Description string
+	// Scopes are what the route asks for, where a scope is missing.
+	Scopes []string
+	// RetryAfter is when to try again; zero: not said.
+	RetryAfter time.Duration
+
+	sentinel error
+	cause    error
+}
+
+// Error returns the description.
+func (e *Error) Error() string { return e.Description }
+
+// Unwrap returns the sentinel, and the cause if there is one.
+func (e *Error) Unwrap() []error {
+	var errs []error
+	for _, err := range []error{e.sentinel, e.cause} {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// Challenge returns the value of WWW-Authenticate (RFC 6750, section 3), or ""
+// where none belongs into the answer.
+func (e *Error) Challenge() string {
+	switch {
+	case e.Code == "" && e.Status == http.StatusUnauthorized:
+		// No error code where no token came: RFC 6750, section 3.1.
+		return "Bearer"
+	case e.Code == "", e.Status != http.StatusBadRequest && e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden:
+		return ""
+	}
+	challenge := "Bearer error=" + quote(e.Code)
+	if e.Status == http.StatusUnauthorized && e.Description != "" {
+		challenge += ", error_description=" + quote(e.Description)
+	}
+	if e.Code == codeInsufficientScope && len(e.Scopes) > 0 {
+		challenge += ", scope=" + quote(strings.Join(e.Scopes, " "))
+	}
+	return challenge
+}
+
+// quote makes a quoted-string of RFC 9110, section 5.6.4. What may not stand in
+// one, or not in every header parser's, becomes a question mark.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < ' ' || r > '~':
+			b.WriteByte('?')
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// WriteError is the default answer to an [*Error]: its status, WWW-Authenticate,
+// Retry-After, Cache-Control: no-store, and the body
+// {"error":"…","error_description":"…"}. Any other error is a 500 without detail.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	e := &Error{Code: "server_error", Status: http.StatusInternalServerError, Description: "internal error"}
+	if found := (*Error)(nil); errors.As(err, &found) && found.Status >= 400 && found.Status <= 599 {
+		e = found
+	}
+	setHeaders(w.Header(), e)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(e.Status)
+	code := e.Code
+	if code == "" {
+		code = e.Reason
+	}
+	// The connection may be gone: there is nobody left to tell.
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": code, "error_description": e.Description})
+}
+
+// setHeaders writes what no ErrorHandler may forget.
+func setHeaders(h http.Header, e *Error) {
+	h.Set("Cache-Control", "no-store")
+	if challenge := e.Challenge(); challenge != "" {
+		h.Set("WWW-Authenticate", challenge)
+	}
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+}
+
+// A refusal is one way to refuse. Several may share a sentinel.
+type refusal struct {
+	sentinel    error
+	status      int
+	code        string
+	reason      string
+	description string
+}
+
+const retrySoon = time.Second
+
+var (
+	noToken           = refusal{ErrNoToken, 401, "", "no_token", "no access token: send one as Authorization: Bearer"}
+	severalHeaders    = refusal{ErrMalformed, 400, codeInvalidRequest, "request", "more than one Authorization header"}
+	malformedHeader   = refusal{ErrMalformed, 400, codeInvalidRequest, "request", "the Authorization header does not hold exactly one token after Bearer"}
+	tokenTooLong      = refusal{ErrMalformed, 401, codeInvalidToken, "malformed", "the token is longer than 16 KiB"}
+	malformedToken    = refusal{ErrMalformed, 401, codeInvalidToken, "malformed", "the token is not a well-formed JWT"}
+	criticalHeader    = refusal{ErrMalformed, 401, codeInvalidToken, "malformed", "the token's header has a crit member, and no extension is known here"}
+	noKeyID           = refusal{ErrMalformed, 401, codeInvalidToken, "malformed", "the token's header names no key: its kid is missing, empty or not a string"}
+	opaqueToken       = refusal{ErrOpaqueToken, 401, codeInvalidToken, "opaque", "opaque token: request it with the `resource` parameter"}
+	notAccessToken    = refusal{ErrNotAccessToken, 401, codeInvalidToken, "not_access_token", "this is not an access token: its typ is not at+jwt (an ID token is for the application that asked for it)"}
+	wrongAlgorithm    = refusal{ErrAlgorithm, 401, codeInvalidToken, "algorithm", "the token's signature algorithm is not allowed"}
+	algorithmOfKey    = refusal{ErrAlgorithm, 401, codeInvalidToken, "algorithm", "the token's signature algorithm does not fit its key"}
+	unknownKey        = refusal{ErrUnknownKey, 401, codeInvalidToken, "unknown_key", "the token is signed by a key that the issuer does not publish"}
+	wrongSignature    = refusal{ErrSignature, 401, codeInvalidToken, "signature", "the token's signature is wrong"}
+	expired           = refusal{ErrExpired, 401, codeInvalidToken, "expired", "the token expired"}
+	notYetValid       = refusal{ErrNotYetValid, 401, codeInvalidToken, "not_yet_valid", "the token is not valid yet"}
+	wrongIssuer       = refusal{ErrIssuer, 401, codeInvalidToken, "issuer", "the token is from another issuer"}
+	wrongAudience     = refusal{ErrAudience, 401, codeInvalidToken, "audience", "the token is for another audience"}
+	wrongClaims       = refusal{ErrClaims, 401, codeInvalidToken, "claims", "a claim that the token needs is missing or of the wrong type"}
+	contradiction     = refusal{ErrClaims, 401, codeInvalidToken, "claims", "the token's organization_id contradicts its audience"}
+	senderConstrained = refusal{ErrSenderConstrained, 401, codeInvalidToken, "sender_constrained", "the token is bound to a key of its sender (cnf), which is not supported"}
+	refusedByCheck    = refusal{ErrRefusedByCheck, 401, codeInvalidToken, "check", "the token was refused"}
+	checkInterrupted  = refusal{ErrRefusedByCheck, 503, codeUnavailable, "check", "the token could not be checked in time"}
+	insufficientScope = refusal{ErrInsufficientScope, 403, codeInsufficientScope, "scope", "the token does not hold the scope that is needed"}
+	scopeNotAccepted  = refusal{ErrInsufficientScope, 403, codeInsufficientScope, "scope", "the token's scopes are bound to an organization, which is not the one being served"}
+	otherOrganization = refusal{ErrOrganization, 403, codeInsufficientScope, "organization", "the token is not for this organization"}
+	keysUnavailable   = refusal{ErrKeysUnavailable, 503, codeUnavailable, "keys", "the issuer's keys are not available"}
+	overloaded        = refusal{ErrOverloaded, 503, codeUnavailable, "overloaded", "too many tokens wait to be verified"}
+	guardClosed       = refusal{ErrClosed, 503, codeUnavailable, "closed", "this server is shutting down"}
+)
+
+// because makes a fresh Error. A cause is for errors.Is and the log; nil: none.
+func (r refusal) because(cause error) *Error {
+	e := &Error{Code: r.code, Reason: r.reason, Status: r.status, Description: r.description, sentinel: r.sentinel, cause: cause}
+	if r.status == http.StatusServiceUnavailable {
+		e.RetryAfter = retrySoon
+	}
+	return e
+}
+
+// retryIn is because, for what will be over in d.
+func (r refusal) retryIn(d time.Duration, cause error) *Error {
+	e := r.because(cause)
+	e.RetryAfter = max(d, retrySoon)
+	return e
+}
+
+// refusedBy makes the answer to an error that Config.Check returned.
+func refusedBy(err error) *Error {
+	if e := (*Error)(nil); errors.As(err, &e) && answerable(e.Status) {
+		own := *e
+		own.Scopes = slices.Clone(e.Scopes)
+		own.sentinel, own.cause = ErrRefusedByCheck, err
+		if own.Reason == "" {
+			own.Reason = refusedByCheck.reason
+		}
+		return &own
+	}
+	if isContextEnd(err) {
+		return checkInterrupted.because(err)
+	}
+	return refusedByCheck.because(err)
+}
+
+func answerable(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return true
+	}
+	return false
+}

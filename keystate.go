@@ -1,0 +1,112 @@
+package logtoguard
+
+import (
+	"crypto/sha256"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	firstBackOff = time.Second
+	maxBackOff   = 48 * time.Second // a minute with its jitter
+	maxKeyAge    = 24 * time.Hour
+)
+
+// keyState is what is known at one time. Only nudged changes.
+type keyState struct {
+	keys      map[string]*key
+	etag      string
+	digest    [sha256.Size]byte // of the answer that the keys came in
+	confirmed time.Time         // when the issuer last said that these are its keys
+	due       time.Time         // when to fetch next
+
+	failure  error // of the last fetch
+	failures int   // since the last success
+	outage   time.Time
+
+	nudged     atomic.Bool
+	superseded chan struct{}
+}
+
+// backOff doubles from 1 s to 1 min.
+func backOff(failures int) time.Duration {
+	d := min(firstBackOff<<min(failures-1, 10), maxBackOff)
+	return jittered(d, d/4)
+}
+
+// jittered keeps many servers from asking at the same moment.
+func jittered(least, spread time.Duration) time.Duration {
+	return least + rand.N(spread)
+}
+
+// failed is the state after a fetch that brought nothing: the old keys serve on.
+func (s *keyState) failed(err error, now time.Time) *keyState {
+	next := &keyState{
+		keys: s.keys, etag: s.etag, digest: s.digest, confirmed: s.confirmed,
+		failure: err, failures: s.failures + 1, outage: s.outage,
+	}
+	if s.failure == nil {
+		next.outage = now
+	}
+	return next
+}
+
+func (s *keyState) usable(now time.Time) bool {
+	return len(s.keys) > 0 && now.Sub(s.confirmed) <= maxKeyAge
+}
+
+func (s *keyState) key(kid string, now time.Time) *key {
+	if !s.usable(now) {
+		return nil
+	}
+	return s.keys[kid]
+}
+
+// absence is the answer where this state is the last word on a kid that it lacks.
+// Only the issuer can say that a key is unknown: while it fails, nobody knows.
+func (s *keyState) absence(now time.Time) *Error {
+	if s.usable(now) && s.failure == nil {
+		return unknownKey.because(nil)
+	}
+	var cause error
+	if s.failure != nil {
+		// Not wrapped: the fetch's own time-out must not look like the end of the caller's context.
+		cause = errors.New(s.failure.Error())
+	}
+	return keysUnavailable.retryIn(s.due.Sub(now), cause)
+}
+
+// difference lists the kids whose keys a has and b has not.
+func difference(a, b map[string]*key) []string {
+	kids := []string{}
+	for kid, k := range a {
+		if b[kid] != k {
+			kids = append(kids, loggable(kid))
+		}
+	}
+	slices.Sort(kids)
+	return kids
+}
+
+// A bucket holds three fetches, and gets one more every 10 s.
+type bucket struct{ full time.Time }
+
+const (
+	bucketSize   = 3
+	bucketRefill = 10 * time.Second
+)
+
+func (b *bucket) take(now time.Time) bool {
+	missing := b.full.Sub(now)
+	// A clock that was set back must not empty the bucket for longer than it takes to fill.
+	missing = min(max(missing, 0), bucketSize*bucketRefill)
+	if missing > (bucketSize-1)*bucketRefill {
+		b.full = now.Add(missing)
+		return false
+	}
+	b.full = now.Add(missing + bucketRefill)
+	return true
+}

@@ -1,0 +1,224 @@
+package logtoguard
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Config says whose tokens are accepted, and for which API. Endpoint and
+// Audience (or OrganizationTokens) have to be set; the zero value of everything
+// else is the strict one, and no setting takes a check away.
+type Config struct {
+	// Endpoint is Logto's endpoint, https://{tenant-id}.logto.app or your own
+	// domain: Logto's setting ENDPOINT. Tokens have to be issued by Endpoint + "/oidc".
+	// A trailing slash is tolerated.
+	Endpoint string
+
+	// CustomDomains are further endpoints of the same tenant, written like
+	// Endpoint. Logto issues tokens in the name of the domain that a client used.
+	CustomDomains []string
+
+	// Audience holds this API's resource indicators, exactly as registered in
+	// Logto. Several are for one API that changes its indicator; another API is
+	// another guard.
+	Audience []string
+
+	// OrganizationTokens accepts organization tokens, whose audience is
+	// urn:logto:organization:{id}, instead of tokens for an API resource.
+	// Audience is empty then.
+	OrganizationTokens bool
+
+	// JWKSURL is where the keys are fetched. Default: Endpoint + "/oidc/jwks".
+	// Set it where this server reaches Logto under another name than its clients do.
+	JWKSURL string
+
+	// ClockSkew is by how much this server's clock may differ from Logto's when
+	// exp and nbf are judged. Default: 5 s. Negative: none. At most 5 minutes.
+	ClockSkew time.Duration
+
+	// TokenCacheSize is how many verified tokens are kept. 0: 10,000. Negative: none.
+	// Not used yet: every token is verified anew.
+	TokenCacheSize int
+
+	// Check runs on every request after the token was verified. An error refuses
+	// the request: an *[Error] with status 401, 403, 429 or 503 is answered as it
+	// is, the end of a context is a 503, and anything else is a 401 that does not
+	// show the error's text. For what a token can't know: a user who was locked out, say.
+	Check func(context.Context, *Claims) error
+
+	// ErrorHandler writes the status and the body of a refusal; WWW-Authenticate,
+	// Retry-After and Cache-Control are set already. Default: [WriteError].
+	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
+
+	// HTTPClient fetches the keys. It is copied; it follows redirects only within
+	// one scheme, host and port. Default: a client with a time-out of 5 s.
+	HTTPClient *http.Client
+
+	// Logger gets refusals at Debug, changes of keys at Info, and failures to
+	// fetch them at Warn. Default: slog.Default() at the time of New.
+	Logger *slog.Logger
+
+	// Now is the clock for all judgements of time, the age of the keys included.
+	// Default: time.Now.
+	Now func() time.Time
+
+	// InsecureHTTP allows http:// for hosts that are not loopback, as in a compose
+	// network. Whoever can change that traffic can make tokens.
+	InsecureHTTP bool
+}
+
+// A Guard lets requests through that carry a valid access token. It is safe for
+// concurrent use. Close it when it is no longer needed.
+type Guard struct {
+	policy       policy
+	keys         *keySet
+	signatures   *queue
+	check        func(context.Context, *Claims) error
+	errorHandler func(http.ResponseWriter, *http.Request, *Error)
+	logger       *slog.Logger
+	counts       counters
+}
+
+// New makes a guard, or says everything that is wrong with cfg in one error.
+// It does not wait for Logto: loading the keys starts in the background, and
+// [Guard.Ready] tells when they are there.
+func New(cfg Config) (*Guard, error) {
+	s, err := cfg.settle()
+	if err != nil {
+		return nil, err
+	}
+	g := &Guard{
+		policy:       s.policy,
+		keys:         newKeySet(s),
+		signatures:   newQueue(),
+		check:        cfg.Check,
+		errorHandler: cfg.ErrorHandler,
+		logger:       s.logger,
+	}
+	g.keys.start()
+	return g, nil
+}
+
+// Close ends the background work. Verify answers [ErrClosed] afterwards.
+// Closing twice is fine. It always returns nil.
+func (g *Guard) Close() error {
+	g.keys.close()
+	return nil
+}
+
+// Ready waits for usable keys. It returns nil as soon as they are there, or, at
+// the end of ctx, why they are not: give a probe a short context. It fails again
+// once the keys are too old.
+func (g *Guard) Ready(ctx context.Context) error { return g.keys.ready(ctx) }
+
+// Handler lets requests with a valid access token through to next, which finds
+// the claims by [ClaimsFromContext]. It refuses all others.
+//
+// Preflight requests of browsers carry no token: CORS handling goes outside of
+// the guard, around the handler that this returns.
+func (g *Guard) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		claims, err := g.VerifyRequest(r)
+		if err != nil {
+			g.answer(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(ContextWithClaims(r.Context(), claims)))
+	})
+}
+
+type optionalKey struct{}
+
+// Optional is [Guard.Handler], except that a request without a token passes, and
+// finds no claims. An invalid token is still refused.
+func (g *Guard) Optional(next http.Handler) http.Handler {
+	guarded := g.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := bearerToken(r.Header); err == nil || !errors.Is(err, ErrNoToken) {
+			guarded.ServeHTTP(w, r)
+			return
+		}
+		// Claims of an outer guard are not this guard's: nobody showed it a token.
+		ctx := ContextWithClaims(r.Context(), nil)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, optionalKey{}, g)))
+	})
+}
+
+// VerifyRequest is what [Guard.Handler] decides by: it takes the token out of
+// the request's Authorization header and verifies it. It writes nothing. Its
+// errors are *[Error]; answer them with [WriteError].
+func (g *Guard) VerifyRequest(r *http.Request) (*Claims, error) {
+	token, err := bearerToken(r.Header)
+	if err != nil {
+		g.conclude(r.Context(), err, about{})
+		return nil, err
+	}
+	return g.Verify(r.Context(), token)
+}
+
+// answer refuses a request. A nil guard answers for claims that no guard made.
+func (g *Guard) answer(w http.ResponseWriter, r *http.Request, err error) {
+	var e *Error
+	if g == nil || g.errorHandler == nil || !errors.As(err, &e) {
+		WriteError(w, r, err)
+		return
+	}
+	setHeaders(w.Header(), e)
+	g.errorHandler(w, r, e)
+}
+
+// bearerToken takes the token out of the one Authorization header (RFC 6750,
+// section 2.1; RFC 9110, section 11.4). Tokens in the query, a form or a cookie
+// are not looked for: they end in logs (RFC 9700, section 4.3.2).
+func bearerToken(header http.Header) (string, *Error) {
+	values := header.Values("Authorization")
+	switch len(values) {
+	case 0:
+		return "", noToken.because(nil)
+	case 1:
+	default:
+		return "", severalHeaders.because(nil)
+	}
+	value := strings.Trim(values[0], " \t")
+	end := 0
+	for end < len(value) && isTokenChar(value[end]) {
+		end++
+	}
+	scheme, rest := value[:end], value[end:]
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", noToken.because(nil)
+	}
+	token := strings.TrimLeft(rest, " ")
+	if len(token) == len(rest) || !isToken68(token) {
+		return "", malformedHeader.because(nil)
+	}
+	return token, nil
+}
+
+// isTokenChar reports whether c is a tchar of RFC 9110, section 5.6.2.
+func isTokenChar(c byte) bool {
+	return isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}
+
+// isToken68 reports whether s is a token68 of RFC 9110, section 11.2. One that
+// Verify refuses for its length is not read.
+func isToken68(s string) bool {
+	if len(s) > maxTokenSize {
+		return true
+	}
+	s = strings.TrimRight(s, "=")
+	for i := range len(s) {
+		if !isAlphanumeric(s[i]) && strings.IndexByte("-._~+/", s[i]) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isAlphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}

@@ -1,0 +1,102 @@
+package logtoguard
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// RequireScope lets a request through whose token holds all of the scopes; else
+// the answer is 403 with the scopes in the challenge. A request without claims,
+// because no guard ran before, is answered 401, and the mistake is logged.
+//
+// It panics on no scope, an empty one, or one with a space.
+func RequireScope(scopes ...string) func(http.Handler) http.Handler {
+	scopes = checkedScopes("RequireScope", scopes)
+	return require(func(r *http.Request, c *Claims) (*http.Request, error) {
+		return r, c.CheckScope(scopes...)
+	})
+}
+
+// RequireAnyScope is [RequireScope] for at least one of the scopes.
+func RequireAnyScope(scopes ...string) func(http.Handler) http.Handler {
+	scopes = checkedScopes("RequireAnyScope", scopes)
+	return require(func(r *http.Request, c *Claims) (*http.Request, error) {
+		return r, c.checkAnyScope(scopes...)
+	})
+}
+
+// RequireOrganization lets a request through whose token is bound to the
+// organization that id names, and makes the token's scopes count from there on:
+// it stands before RequireScope. Another token is refused with 403. The id is
+// that of the organization whose data the route serves, from the path say:
+//
+//	logtoguard.RequireOrganization(func(r *http.Request) string { return r.PathValue("organizationID") })
+//
+// Never take it from the token: that would accept every organization.
+// It panics if id is nil.
+func RequireOrganization(id func(*http.Request) string) func(http.Handler) http.Handler {
+	if id == nil {
+		panic("logtoguard: RequireOrganization: nil func: give one that returns the ID of the organization being served")
+	}
+	return requireOrganization(func(r *http.Request, _ *Claims) string { return id(r) })
+}
+
+// RequireAnyOrganization lets a request through whose token is bound to any
+// organization, and makes its scopes count. The handler has to serve
+// [Claims.OrganizationID] and no other.
+func RequireAnyOrganization() func(http.Handler) http.Handler {
+	return requireOrganization(func(_ *http.Request, c *Claims) string { return c.OrganizationID() })
+}
+
+func requireOrganization(id func(*http.Request, *Claims) string) func(http.Handler) http.Handler {
+	return require(func(r *http.Request, c *Claims) (*http.Request, error) {
+		accepted, err := c.ForOrganization(id(r, c))
+		if err != nil {
+			return nil, err
+		}
+		return r.WithContext(ContextWithClaims(r.Context(), accepted)), nil
+	})
+}
+
+// require makes a middleware of a check of claims, which may hand on another request.
+func require(check func(*http.Request, *Claims) (*http.Request, error)) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			claims, ok := ClaimsFromContext(r.Context())
+			if !ok {
+				refuseWithoutClaims(w, r)
+				return
+			}
+			checked, err := check(r, claims)
+			if err != nil {
+				claims.guard.conclude(r.Context(), err, about{})
+				claims.guard.answer(w, r, err)
+				return
+			}
+			next.ServeHTTP(w, checked)
+		})
+	}
+}
+
+func refuseWithoutClaims(w http.ResponseWriter, r *http.Request) {
+	guard, optional := r.Context().Value(optionalKey{}).(*Guard)
+	if !optional {
+		guard.log().ErrorContext(r.Context(), "logtoguard: a route check ran without a guard before it: wrap the handler in Guard.Handler")
+	}
+	err := noToken.because(nil)
+	guard.conclude(r.Context(), err, about{})
+	guard.answer(w, r, err)
+}
+
+func checkedScopes(name string, scopes []string) []string {
+	if len(scopes) == 0 {
+		panic("logtoguard: " + name + ": no scope")
+	}
+	for _, scope := range scopes {
+		if scope == "" || strings.Contains(scope, " ") {
+			panic("logtoguard: " + name + ": a scope is empty or has a space: give each scope as a string of its own")
+		}
+	}
+	return slices.Clone(scopes)
+}

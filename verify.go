@@ -1,0 +1,292 @@
+package logtoguard
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+)
+
+// organizationPrefix starts the audience of an organization token. Another URN of
+// Logto's, urn:logto:resource:organizations, is none.
+const organizationPrefix = "urn:logto:organization:"
+
+// maxIssuedAhead is how far ahead iat may be: machines use a token milliseconds
+// after its issue, and clocks differ.
+const maxIssuedAhead = time.Minute
+
+// Verify judges a token, for what is not HTTP. Its errors are *[Error]. Where ctx
+// ends while Verify waits for keys or for its turn, the error wraps ctx.Err().
+func (g *Guard) Verify(ctx context.Context, token string) (*Claims, error) {
+	var seen about
+	claims, err := g.judge(ctx, token, &seen)
+	if err != nil {
+		g.conclude(ctx, err, seen)
+		return nil, err
+	}
+	g.counts.accepted.Add(1)
+	return claims, nil
+}
+
+// about is what a refused token said of itself, for the log.
+type about struct{ kid, issuer string }
+
+func (g *Guard) judge(ctx context.Context, token string, seen *about) (*Claims, *Error) {
+	switch {
+	case g.keys.closed():
+		return nil, guardClosed.because(nil)
+	case token == "":
+		return nil, noToken.because(nil)
+	}
+	claims, e := g.verified(ctx, token, seen)
+	if e != nil {
+		return nil, e
+	}
+	if g.check != nil {
+		if err := g.check(ctx, claims); err != nil {
+			return nil, refusedBy(err)
+		}
+	}
+	return claims, nil
+}
+
+// verified goes from what is cheap to check to what is dear: the signature is last.
+func (g *Guard) verified(ctx context.Context, token string, seen *about) (*Claims, *Error) {
+	t, e := parseToken(token)
+	if e != nil {
+		return nil, e
+	}
+	h, e := parseHeader(t.header)
+	if e != nil {
+		return nil, e
+	}
+	seen.kid = h.kid
+	claims, e := g.policy.judge(t.payload, &seen.issuer)
+	if e != nil {
+		return nil, e
+	}
+	k, e := g.keys.find(ctx, h.kid)
+	if e != nil {
+		return nil, e
+	}
+	if k.algorithm != h.algorithm {
+		return nil, algorithmOfKey.because(nil)
+	}
+	if e := g.checkSignature(ctx, k, t); e != nil {
+		return nil, e
+	}
+	claims.guard = g
+	return claims, nil
+}
+
+func (g *Guard) checkSignature(ctx context.Context, k *key, t token) *Error {
+	if e := g.signatures.enter(ctx); e != nil {
+		return e
+	}
+	defer g.signatures.leave()
+	g.counts.verifications.Add(1)
+	if err := k.verifier.Verify(t.signed, t.signature, k.public); err != nil {
+		return wrongSignature.because(err)
+	}
+	return nil
+}
+
+type header struct{ algorithm, kid string }
+
+// parseHeader never looks at jku, x5u, jwk or x5c: a token does not choose its
+// own key (RFC 8725, section 3.10).
+func parseHeader(data []byte) (h header, e *Error) {
+	var members struct {
+		Typ  jsonValue `json:"typ"`
+		Alg  jsonValue `json:"alg"`
+		Crit jsonValue `json:"crit"`
+		Kid  jsonValue `json:"kid"`
+	}
+	if err := decodeObject(data, &members); err != nil {
+		return h, malformedToken.because(err)
+	}
+	if !isAccessToken(members.Typ) {
+		return h, notAccessToken.because(nil)
+	}
+	algorithm, _ := members.Alg.text()
+	if !allowedAlgorithm(algorithm) {
+		return h, wrongAlgorithm.because(nil)
+	}
+	if members.Crit.present() {
+		return h, criticalHeader.because(nil)
+	}
+	kid, _ := members.Kid.text()
+	if kid == "" {
+		return h, noKeyID.because(nil)
+	}
+	return header{algorithm: algorithm, kid: kid}, nil
+}
+
+// isAccessToken tells access tokens from ID tokens, which the same key signs
+// (RFC 9068, section 4).
+func isAccessToken(typ jsonValue) bool {
+	name, _ := typ.text()
+	return strings.EqualFold(name, "at+jwt") || strings.EqualFold(name, "application/at+jwt")
+}
+
+// allowedAlgorithm: ES384 is Logto's default; the others can be chosen there.
+func allowedAlgorithm(name string) bool {
+	switch name {
+	case "ES256", "ES384", "ES512", "RS256":
+		return true
+	}
+	return false
+}
+
+// policy judges claims.
+type policy struct {
+	issuers            []string
+	audience           []string
+	organizationTokens bool
+	skew               time.Duration
+	now                func() time.Time
+}
+
+// payload are the members that are judged or offered by Claims.
+type payload struct {
+	Issuer         jsonValue `json:"iss"`
+	Audience       jsonValue `json:"aud"`
+	ExpiresAt      jsonValue `json:"exp"`
+	NotBefore      jsonValue `json:"nbf"`
+	IssuedAt       jsonValue `json:"iat"`
+	Subject        jsonValue `json:"sub"`
+	ClientID       jsonValue `json:"client_id"`
+	Scope          jsonValue `json:"scope"`
+	OrganizationID jsonValue `json:"organization_id"`
+	Confirmation   jsonValue `json:"cnf"`
+	ID             jsonValue `json:"jti"`
+	Actor          jsonValue `json:"act"`
+}
+
+// judge makes Claims of a token's payload if they are valid for this API, now.
+func (p *policy) judge(data []byte, issuer *string) (*Claims, *Error) {
+	var in payload
+	if err := decodeObject(data, &in); err != nil {
+		return nil, malformedToken.because(err)
+	}
+	c := &Claims{payload: data}
+	c.issuer, _ = in.Issuer.text()
+	*issuer = c.issuer
+	if e := p.judgeOrigin(&in, c); e != nil {
+		return nil, e
+	}
+	if e := p.judgeTimes(&in, c); e != nil {
+		return nil, e
+	}
+	if e := judgeParties(&in, c); e != nil {
+		return nil, e
+	}
+	c.id, _ = in.ID.text()
+	c.actor = actor(in.Actor)
+	return c, nil
+}
+
+// judgeOrigin: who issued the token, and for whom.
+func (p *policy) judgeOrigin(in *payload, c *Claims) *Error {
+	if _, ok := in.Issuer.text(); !ok {
+		return wrongIssuer.because(ErrClaims)
+	}
+	if !slices.Contains(p.issuers, c.issuer) {
+		return wrongIssuer.because(nil)
+	}
+	var ok bool
+	if c.audience, ok = in.Audience.texts(); !ok {
+		return wrongAudience.because(ErrClaims)
+	}
+	accepted := false
+	for _, audience := range c.audience {
+		accepted = accepted || slices.Contains(p.audience, audience)
+		id, _ := strings.CutPrefix(audience, organizationPrefix)
+		if id == audience || id == "" {
+			continue
+		}
+		if c.organization != "" && c.organization != id {
+			return wrongAudience.because(nil)
+		}
+		c.organization = id
+	}
+	if p.organizationTokens {
+		accepted = c.organization != ""
+	}
+	if !accepted {
+		return wrongAudience.because(nil)
+	}
+	return nil
+}
+
+func (p *policy) judgeTimes(in *payload, c *Claims) *Error {
+	var ok bool
+	if c.expiresAt, ok = in.ExpiresAt.instant(); !ok {
+		return wrongClaims.because(nil)
+	}
+	now := p.now()
+	if !now.Before(c.expiresAt.Add(p.skew)) {
+		return expired.because(nil)
+	}
+	if in.NotBefore.present() {
+		if c.notBefore, ok = in.NotBefore.instant(); !ok {
+			return wrongClaims.because(nil)
+		}
+		if now.Before(c.notBefore.Add(-p.skew)) {
+			return notYetValid.because(nil)
+		}
+	}
+	if c.issuedAt, ok = in.IssuedAt.instant(); !ok {
+		return wrongClaims.because(nil)
+	}
+	if now.Before(c.issuedAt.Add(-max(p.skew, maxIssuedAhead))) {
+		return notYetValid.because(nil)
+	}
+	return nil
+}
+
+// judgeParties: who may do what, and where.
+func judgeParties(in *payload, c *Claims) *Error {
+	c.subject, _ = in.Subject.text()
+	c.clientID, _ = in.ClientID.text()
+	if c.subject == "" || c.clientID == "" {
+		return wrongClaims.because(nil)
+	}
+	if in.Scope.present() {
+		scope, ok := in.Scope.text()
+		if !ok {
+			return wrongClaims.because(nil)
+		}
+		// A space is the only separator: RFC 6749, section 3.3.
+		c.scopes = strings.FieldsFunc(scope, func(r rune) bool { return r == ' ' })
+	}
+	if in.OrganizationID.present() {
+		id, _ := in.OrganizationID.text()
+		switch {
+		case id == "":
+			return wrongClaims.because(nil)
+		case c.organization != "" && c.organization != id:
+			// The tenant's script can write this claim, but not the audience.
+			return contradiction.because(nil)
+		}
+		c.organization = id
+	}
+	if in.Confirmation.present() {
+		// Only its sender may use such a token (RFC 7800), and who that is can't be told here.
+		return senderConstrained.because(nil)
+	}
+	return nil
+}
+
+// actor is act.sub. The tenant's script can write anything into act, and nothing
+// is decided by it: what has another shape is no actor.
+func actor(act jsonValue) string {
+	var members struct {
+		Subject jsonValue `json:"sub"`
+	}
+	if decodeObject(act.raw, &members) != nil {
+		return ""
+	}
+	subject, _ := members.Subject.text()
+	return subject
+}
