@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/logtoguard/logtoguard/internal/endpoint"
 )
 
 const (
@@ -28,7 +28,7 @@ type settings struct {
 
 // settle reports every fault of the Config at once.
 func (cfg Config) settle() (settings, error) {
-	f := faults{insecureHTTP: cfg.InsecureHTTP}
+	var f faults
 	s := settings{
 		logger:     cfg.Logger,
 		now:        cfg.Now,
@@ -40,22 +40,23 @@ func (cfg Config) settle() (settings, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	endpoint := f.endpoint("Endpoint", cfg.Endpoint)
-	issuers := []string{endpoint + "/oidc"}
+	issuers := []string{f.endpoint("Endpoint", cfg.Endpoint, cfg.InsecureHTTP) + "/oidc"}
 	for i, domain := range cfg.CustomDomains {
-		issuers = append(issuers, f.endpoint(fmt.Sprintf("CustomDomains[%d]", i), domain)+"/oidc")
+		issuers = append(issuers, f.endpoint(fmt.Sprintf("CustomDomains[%d]", i), domain, cfg.InsecureHTTP)+"/oidc")
 	}
-	s.jwksURL = endpoint + "/oidc/jwks"
+	s.jwksURL = issuers[0] + "/jwks"
 	if cfg.JWKSURL != "" {
-		f.url("JWKSURL", cfg.JWKSURL, "https://tenant-id.logto.app/oidc/jwks")
 		s.jwksURL = cfg.JWKSURL
+		if _, err := endpoint.Parse("JWKSURL", cfg.JWKSURL, cfg.InsecureHTTP); err != nil {
+			f = append(f, err)
+		}
 	}
 	f.audience(cfg.Audience, cfg.OrganizationTokens)
 	if cfg.ClockSkew > maxClockSkew {
 		f.add("ClockSkew of %v would let expired tokens pass for long: give at most %v, and set this server's clock", cfg.ClockSkew, maxClockSkew)
 	}
-	if len(f.found) > 0 {
-		return settings{}, fmt.Errorf("logtoguard: Config: %w", errors.Join(f.found...))
+	if len(f) > 0 {
+		return settings{}, fmt.Errorf("logtoguard: Config: %w", errors.Join(f...))
 	}
 	s.policy = policy{
 		issuers:            issuers,
@@ -85,63 +86,26 @@ func (cfg Config) warn(logger *slog.Logger) {
 			logger.Warn("logtoguard: Audience ends in a slash: it has to be the resource indicator to the letter", "audience", audience)
 		}
 	}
-	for _, endpoint := range append([]string{cfg.Endpoint}, cfg.CustomDomains...) {
-		if strings.HasSuffix(strings.TrimRight(endpoint, "/"), "/oidc") {
-			logger.Warn("logtoguard: an endpoint ends in /oidc, which belongs to the issuer: give it without", "endpoint", endpoint)
+	for _, address := range slices.Concat([]string{cfg.Endpoint}, cfg.CustomDomains) {
+		if endpoint.HasIssuerPath(address) {
+			logger.Warn("logtoguard: an endpoint ends in /oidc, which belongs to the issuer: give it without", "endpoint", address)
 		}
 	}
 }
 
 // faults collects what is wrong with a Config.
-type faults struct {
-	insecureHTTP bool
-	found        []error
-}
+type faults []error
 
 func (f *faults) add(format string, args ...any) {
-	f.found = append(f.found, fmt.Errorf(format, args...))
+	*f = append(*f, fmt.Errorf(format, args...))
 }
 
-// endpoint returns value as Logto writes it in iss.
-func (f *faults) endpoint(field, value string) string {
-	if strings.TrimSpace(value) == "" {
-		f.add("%s is empty: set it to Logto's endpoint, such as https://tenant-id.logto.app", field)
-		return ""
+func (f *faults) endpoint(field, value string, insecureHTTP bool) string {
+	normal, err := endpoint.Normalize(field, value, insecureHTTP)
+	if err != nil {
+		*f = append(*f, err)
 	}
-	u := f.url(field, value, "https://tenant-id.logto.app")
-	if u == nil {
-		return ""
-	}
-	if u.RawQuery != "" || u.ForceQuery {
-		f.add("%s has a query: write the endpoint only, such as https://tenant-id.logto.app", field)
-	}
-	// Logto takes its own endpoint through the URL parser of WHATWG, which
-	// lower-cases scheme and host and leaves a default port out.
-	host := strings.TrimSuffix(strings.ToLower(u.Host), defaultPort(u.Scheme))
-	path := strings.TrimRight(u.EscapedPath(), "/")
-	path = strings.TrimRight(strings.TrimSuffix(path, "/oidc"), "/")
-	return u.Scheme + "://" + host + path
-}
-
-// url judges an address of Logto. It does not repeat an address that may hold a password.
-func (f *faults) url(field, value, example string) *url.URL {
-	u, err := url.Parse(value)
-	switch {
-	case err != nil:
-		f.add("%s is not a URL: write it like %s", field, example)
-		return nil
-	case u.User != nil:
-		f.add("%s holds a user name or password: leave it out, the keys are public", field)
-		return nil
-	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
-		f.add("%s %q is not an http(s) URL: write it like %s", field, value, example)
-		return nil
-	case u.Fragment != "":
-		f.add("%s %q has a fragment: leave out what follows the #", field, value)
-	case u.Scheme == "http" && !f.insecureHTTP && !isLoopback(u.Hostname()):
-		f.add("%s %q is not encrypted: write https://, or set InsecureHTTP if nobody else can reach that network", field, value)
-	}
-	return u
+	return normal
 }
 
 func (f *faults) audience(audience []string, organizationTokens bool) {
@@ -159,17 +123,4 @@ func (f *faults) audience(audience []string, organizationTokens bool) {
 			f.add("Audience[%d] is the audience of an organization: set OrganizationTokens instead, which accepts those of all organizations, and name the one being served with RequireOrganization", i)
 		}
 	}
-}
-
-// isLoopback: RFC 6761, section 6.3, reserves localhost.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
-}
-
-func defaultPort(scheme string) string {
-	if scheme == "http" {
-		return ":80"
-	}
-	return ":443"
 }

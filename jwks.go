@@ -10,9 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -20,12 +18,13 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/jws"
+
+	"github.com/logtoguard/logtoguard/internal/endpoint"
 )
 
 const (
 	fetchTimeout   = 5 * time.Second
 	maxKeySetSize  = 1 << 20
-	maxRedirects   = 5
 	minRSABits     = 2048
 	minRSAExponent = 3
 )
@@ -178,28 +177,9 @@ func newKeySource(address string, given *http.Client) *keySource {
 	if source.client.Timeout == 0 {
 		source.client.Timeout = fetchTimeout
 	}
-	source.client.CheckRedirect = sameOrigin(source.client.CheckRedirect)
+	// Whoever answers there decides who may sign tokens.
+	source.client.CheckRedirect = endpoint.SameOrigin(source.client.CheckRedirect)
 	return source
-}
-
-// sameOrigin keeps redirects at the scheme, host and port that were configured:
-// whoever answers there decides who may sign tokens.
-func sameOrigin(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
-	return func(r *http.Request, via []*http.Request) error {
-		switch {
-		case origin(r.URL) != origin(via[0].URL):
-			return errors.New("redirect to another origin")
-		case len(via) > maxRedirects:
-			return errors.New("too many redirects")
-		case next != nil:
-			return next(r, via)
-		}
-		return nil
-	}
-}
-
-func origin(u *url.URL) string {
-	return u.Scheme + "://" + strings.TrimSuffix(strings.ToLower(u.Host), defaultPort(u.Scheme))
 }
 
 // keyAnswer is a key set as it was sent.

@@ -1,0 +1,96 @@
+// Package endpoint has the rules for addresses that the guard and the client of a
+// Logto share: how an endpoint is written, when it must be encrypted, and how far
+// redirects are followed.
+package endpoint
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+const (
+	example      = "https://tenant-id.logto.app"
+	maxRedirects = 5
+)
+
+// Normalize returns an endpoint as Logto writes it in iss, less the /oidc. The
+// error says what to write instead, and starts with the field's name.
+func Normalize(field, value string, insecureHTTP bool) (string, error) {
+	if strings.TrimSpace(value) == "" {
+		return "", fmt.Errorf("%s is empty: set it to Logto's endpoint, such as %s", field, example)
+	}
+	u, err := Parse(field, value, insecureHTTP)
+	if err != nil {
+		return "", err
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		return "", fmt.Errorf("%s has a query: write the endpoint only, such as %s", field, example)
+	}
+	path := strings.TrimRight(u.EscapedPath(), "/")
+	return Origin(u) + strings.TrimRight(strings.TrimSuffix(path, "/oidc"), "/"), nil
+}
+
+// HasIssuerPath reports whether an endpoint ends in /oidc, which belongs to the
+// issuer. Normalize tolerates it.
+func HasIssuerPath(value string) bool {
+	return strings.HasSuffix(strings.TrimRight(value, "/"), "/oidc")
+}
+
+// Parse judges an address of Logto. Its error does not repeat one that may hold a password.
+func Parse(field, value string, insecureHTTP bool) (*url.URL, error) {
+	u, err := url.Parse(value)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s is not a URL: write it like %s", field, example)
+	case u.User != nil:
+		return nil, fmt.Errorf("%s holds a user name or password: leave them out, they don't belong into an address", field)
+	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
+		return nil, fmt.Errorf("%s %q is not an http(s) URL: write it like %s", field, value, example)
+	case u.Fragment != "":
+		return nil, fmt.Errorf("%s %q has a fragment: leave out what follows the #", field, value)
+	case !insecureHTTP && !IsConfidential(u):
+		return nil, fmt.Errorf("%s %q is not encrypted: write https://, or set InsecureHTTP if nobody else can reach that network", field, value)
+	}
+	return u, nil
+}
+
+// IsConfidential reports whether nobody on the way can read what is sent: https, or loopback.
+func IsConfidential(u *url.URL) bool {
+	return u.Scheme == "https" || isLoopback(u.Hostname())
+}
+
+// isLoopback: RFC 6761, section 6.3, reserves localhost.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// Origin returns scheme, host and port in one way of writing, without a default
+// port: the way of WHATWG's URL parser, which Logto uses for its own endpoint.
+func Origin(u *url.URL) string {
+	scheme, port := strings.ToLower(u.Scheme), ":443"
+	if scheme == "http" {
+		port = ":80"
+	}
+	return scheme + "://" + strings.TrimSuffix(strings.ToLower(u.Host), port)
+}
+
+// SameOrigin is a redirect policy for http.Client: it keeps to the origin of the
+// first request, and further asks next, if there is one.
+func SameOrigin(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
+	return func(r *http.Request, via []*http.Request) error {
+		switch {
+		case Origin(r.URL) != Origin(via[0].URL):
+			return errors.New("redirect to another origin")
+		case len(via) > maxRedirects:
+			return errors.New("too many redirects")
+		case next != nil:
+			return next(r, via)
+		}
+		return nil
+	}
+}

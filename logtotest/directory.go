@@ -1,0 +1,189 @@
+package logtotest
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Resources that every tenant has without declaring them.
+const (
+	managementScope      = "all"
+	organizationResource = "urn:logto:resource:organizations"
+)
+
+// directory is a checked copy of what was declared, laid out for the questions that requests ask. It never changes.
+type directory struct {
+	managementAPI string                   // resource indicator
+	audience      string                   // of tokens that name none
+	lifetimes     map[string]time.Duration // of tokens, by resource indicator
+	applications  []string                 // IDs, as declared
+	secrets       map[string]string        // by application ID
+	members       map[membership]bool
+	held          map[grant][]string // scopes
+}
+
+type membership struct{ application, organization string }
+
+// grant says where scopes are held: by role if there is no organization, else in it.
+// Those of an organization without a resource are organization permissions.
+type grant struct{ application, organization, resource string }
+
+// registrar fills a directory and notes what is wrong on the way.
+type registrar struct {
+	directory
+	scopes map[string][]string // by resource indicator
+	roles  map[string]Role
+	faults []error
+}
+
+func newDirectory(t Tenant) (*directory, error) {
+	reg := registrar{
+		directory: directory{
+			managementAPI: "https://" + cmp.Or(t.ID, "default") + ".logto.app/api",
+			lifetimes:     map[string]time.Duration{},
+			secrets:       map[string]string{},
+			members:       map[membership]bool{},
+			held:          map[grant][]string{},
+		},
+		scopes: map[string][]string{},
+		roles:  map[string]Role{},
+	}
+	reg.addResource(Resource{Indicator: reg.managementAPI, Scopes: []string{managementScope}})
+	reg.addResource(Resource{Indicator: organizationResource})
+	for _, r := range t.Resources {
+		reg.addResource(r)
+	}
+	for _, r := range t.Roles {
+		reg.addRole(r)
+	}
+	for _, a := range t.Applications {
+		reg.addApplication(a)
+	}
+	organizations := map[string]bool{}
+	for _, o := range t.Organizations {
+		reg.checkName("organization", o.ID, organizations[o.ID])
+		organizations[o.ID] = true
+		for _, m := range o.Members {
+			reg.addMember(o.ID, m)
+		}
+	}
+	reg.checkEndpoint(t.Endpoint)
+	reg.audience = reg.managementAPI
+	if len(t.Resources) > 0 {
+		reg.audience = t.Resources[0].Indicator
+	}
+	return &reg.directory, errors.Join(reg.faults...)
+}
+
+func (reg *registrar) addResource(r Resource) {
+	_, known := reg.scopes[r.Indicator]
+	reg.checkName("resource", r.Indicator, known)
+	for _, scope := range r.Scopes {
+		reg.checkScope(fmt.Sprintf("resource %q", r.Indicator), scope)
+	}
+	lifetime := cmp.Or(r.TokenLifetime, defaultLifetime)
+	if lifetime < time.Second {
+		reg.fault("resource %q has a token lifetime of %v: give it at least a second", r.Indicator, lifetime)
+	}
+	reg.scopes[r.Indicator] = r.Scopes
+	reg.lifetimes[r.Indicator] = lifetime
+}
+
+func (reg *registrar) addRole(r Role) {
+	_, known := reg.roles[r.Name]
+	reg.checkName("role", r.Name, known)
+	reg.checkResourceScopes(fmt.Sprintf("role %q", r.Name), r.Scopes)
+	reg.roles[r.Name] = r
+}
+
+func (reg *registrar) addApplication(a Application) {
+	_, known := reg.secrets[a.ID]
+	reg.checkName("application", a.ID, known)
+	if a.Secret == "" {
+		reg.fault("application %q has no secret: give it one", a.ID)
+	}
+	reg.applications = append(reg.applications, a.ID)
+	reg.secrets[a.ID] = a.Secret
+	for _, name := range a.Roles {
+		role, ok := reg.roles[name]
+		if !ok {
+			reg.fault("application %q has the role %q, which is not declared: add it to Tenant.Roles", a.ID, name)
+		}
+		reg.hold(a.ID, "", role.Scopes)
+	}
+}
+
+func (reg *registrar) addMember(organization string, m Member) {
+	who := fmt.Sprintf("member %q of organization %q", m.ApplicationID, organization)
+	if _, ok := reg.secrets[m.ApplicationID]; !ok {
+		reg.fault("%s is no declared application: add it to Tenant.Applications", who)
+	}
+	place := membership{m.ApplicationID, organization}
+	if reg.members[place] {
+		reg.fault("%s is declared twice: leave one", who)
+	}
+	reg.members[place] = true
+	for _, scope := range m.Scopes {
+		reg.checkScope(who, scope)
+	}
+	reg.checkResourceScopes(who, m.ResourceScopes)
+	reg.hold(m.ApplicationID, organization, map[string][]string{"": m.Scopes})
+	reg.hold(m.ApplicationID, organization, m.ResourceScopes)
+}
+
+func (reg *registrar) hold(application, organization string, scopes map[string][]string) {
+	for resource, names := range scopes {
+		g := grant{application, organization, resource}
+		reg.held[g] = append(reg.held[g], names...)
+	}
+}
+
+func (reg *registrar) checkName(kind, name string, known bool) {
+	switch {
+	case name == "":
+		reg.fault("one %s has an empty name or ID: fill it in", kind)
+	case known:
+		reg.fault("%s %q is declared twice, or built in: leave one", kind, name)
+	}
+}
+
+// checkScope keeps out what would fall apart in a space-separated list (RFC 6749 section 3.3).
+func (reg *registrar) checkScope(who, scope string) {
+	if scope == "" || strings.ContainsAny(scope, " \t\r\n") {
+		reg.fault("%s has the scope %q: write it without spaces, one to a string", who, scope)
+	}
+}
+
+func (reg *registrar) checkResourceScopes(who string, scopes map[string][]string) {
+	for resource, names := range scopes {
+		declared, ok := reg.scopes[resource]
+		if !ok {
+			reg.fault("%s has scopes of the resource %q, which is not declared: add it to Tenant.Resources", who, resource)
+			continue
+		}
+		for _, name := range names {
+			if !slices.Contains(declared, name) {
+				reg.fault("%s has the scope %q, which resource %q does not: add it to the resource's Scopes", who, name, resource)
+			}
+		}
+	}
+}
+
+func (reg *registrar) checkEndpoint(endpoint string) {
+	if endpoint == "" {
+		return
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		reg.fault("endpoint %q is no http or https URL: write it like https://auth.example.com", endpoint)
+	}
+}
+
+func (reg *registrar) fault(format string, args ...any) {
+	reg.faults = append(reg.faults, fmt.Errorf(format, args...))
+}

@@ -1,0 +1,25 @@
+// Package logtotest is a Logto in the process: an OpenID provider on loopback that answers as a real one was seen to,
+// for tests and for trying things out. It needs no network, no database and no set-up.
+//
+//	logto := logtotest.NewServer(logtotest.Tenant{
+//		Resources:    []logtotest.Resource{{Indicator: "https://shopping.api", Scopes: []string{"read:products"}}},
+//		Roles:        []logtotest.Role{{Name: "reader", Scopes: map[string][]string{"https://shopping.api": {"read:products"}}}},
+//		Applications: []logtotest.Application{{ID: "shop", Secret: "s3cret", Roles: []string{"reader"}}},
+//	})
+//	defer logto.Close()
+//
+// An API under test is configured with [Server.Endpoint]. Its tokens come from the token endpoint, by client
+// credentials, or straight from [Server.Mint], which signs any token: also what no Logto would issue, after an edit.
+// The server's keys rotate with [Server.Rotate], it fails on request with [Server.Disturb], and [Clock] is a time
+// that it shares with what is tested.
+//
+// It serves
+//
+//	GET  /oidc/jwks
+//	GET  /oidc/.well-known/openid-configuration
+//	POST /oidc/token         client credentials only
+//	GET  /api/applications   the Management API, as far as needed to try a token of it
+//
+// Nobody can sign in: tokens of users are minted. There are no opaque tokens and no introspection. Nothing of it is
+// meant to be safe: don't let it listen where strangers come by.
+package logtotest

@@ -1,0 +1,73 @@
+package logtotest
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Fault stands between the network and the server's answers. The ones here are the common ones; any middleware is one.
+type Fault func(next http.Handler) http.Handler
+
+// Disturb puts f before every request from now on, in place of the fault before it. Nil makes the server healthy again.
+func (s *Server) Disturb(f Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = f
+}
+
+// Down closes every connection without an answer.
+func Down() Fault {
+	return always(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+}
+
+// Slow waits for d before each answer, or until the client leaves or the server closes, and then doesn't answer.
+func Slow(d time.Duration) Fault {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			// net/http notices that a client has left only once the request's body is read.
+			// One byte over the limit keeps what is too large too large.
+			body, _ := io.ReadAll(io.LimitReader(r.Body, maxFormSize+1))
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			timer := time.NewTimer(d)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+				next.ServeHTTP(w, r)
+			case <-r.Context().Done():
+				panic(http.ErrAbortHandler)
+			}
+		})
+	}
+}
+
+// Status answers everything with this code and a line of text.
+func Status(code int) Fault {
+	return always(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, http.StatusText(code), code) })
+}
+
+// Garbage answers everything with 200 and what is no JSON, as a captive portal does.
+func Garbage() Fault {
+	return always(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, "<!doctype html><title>Welcome</title>")
+	})
+}
+
+// EmptyKeySet answers the key set with one that holds no key; everything else works.
+func EmptyKeySet() Fault {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != jwksPath {
+				next.ServeHTTP(w, r)
+				return
+			}
+			writeKeySet(w, r, nil)
+		})
+	}
+}
+
+func always(h http.HandlerFunc) Fault {
+	return func(http.Handler) http.Handler { return h }
+}

@@ -1,0 +1,123 @@
+package logtotest
+
+import (
+	"cmp"
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Server is a Logto in the process. Any number of goroutines may use it at once.
+type Server struct {
+	directory *directory
+	endpoint  string
+	url       string
+	now       func() time.Time
+
+	server      *http.Server
+	running     context.Context // ends with Close; every request's context is under it
+	stop        context.CancelFunc
+	connections sync.WaitGroup
+
+	mu       sync.Mutex
+	keys     keyRing
+	fault    Fault
+	requests map[string]int // by path
+}
+
+// NewServer starts a server for the tenant, which is copied. As [net/http/httptest.NewServer] does, it panics where
+// it can't listen; and also where the declaration contradicts itself, with words that say what to mend.
+func NewServer(t Tenant) *Server {
+	directory, err := newDirectory(t)
+	must(err)
+	s := &Server{
+		directory: directory,
+		now:       t.Now,
+		keys:      keyRing{current: NewKey(cmp.Or(t.Algorithm, "ES384"))},
+		requests:  map[string]int{},
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	listener := t.Listener
+	if listener == nil {
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+		must(err)
+	}
+	s.url = "http://" + listener.Addr().String()
+	s.endpoint = strings.TrimRight(cmp.Or(t.Endpoint, s.url), "/")
+	s.serve(listener)
+	return s
+}
+
+func (s *Server) serve(listener net.Listener) {
+	s.running, s.stop = context.WithCancel(context.Background())
+	s.server = &http.Server{
+		Handler:           s.handler(),
+		BaseContext:       func(net.Listener) context.Context { return s.running },
+		ConnState:         s.follow,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       time.Minute,
+		// No ReadTimeout and WriteTimeout: Slow must be able to outlast every client.
+	}
+	s.connections.Go(func() { _ = s.server.Serve(listener) })
+}
+
+// follow counts the connections, so that Close can wait for the last of them.
+func (s *Server) follow(conn net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.connections.Add(1)
+		// http.Server.Close misses a connection that is accepted while it runs.
+		if s.running.Err() != nil {
+			_ = conn.Close()
+		}
+	case http.StateClosed, http.StateHijacked:
+		s.connections.Done()
+	}
+}
+
+// Close stops listening, closes all connections and waits until their handlers are through.
+func (s *Server) Close() {
+	s.stop()
+	_ = s.server.Close()
+	s.connections.Wait()
+}
+
+// Endpoint is the Logto endpoint that clients are configured with; the issuer is Endpoint + "/oidc".
+func (s *Server) Endpoint() string { return s.endpoint }
+
+// URL is where the server listens. It differs from Endpoint only if [Tenant].Endpoint is set.
+func (s *Server) URL() string { return s.url }
+
+// Requests is the number of requests that have come for a path, such as "/oidc/jwks", disturbed ones included.
+func (s *Server) Requests(path string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests[path]
+}
+
+func (s *Server) issuer() string { return s.endpoint + "/oidc" }
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+jwksPath, s.serveKeySet)
+	mux.HandleFunc("GET /oidc/.well-known/openid-configuration", s.serveDiscovery)
+	mux.HandleFunc("POST /oidc/token", s.serveToken)
+	mux.HandleFunc("GET /api/applications", s.serveApplications)
+	mux.HandleFunc("/", serveNotFound) // also for another method, where ServeMux by itself would answer 405
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.requests[r.URL.Path]++
+		fault := s.fault
+		s.mu.Unlock()
+		if fault == nil {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		fault(mux).ServeHTTP(w, r)
+	})
+}

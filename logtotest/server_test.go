@@ -1,0 +1,194 @@
+package logtotest_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/logtoguard/logtoguard/logtotest"
+	"github.com/stretchr/testify/require"
+)
+
+func TestApplications(t *testing.T) {
+	const unauthorized = "auth.unauthorized"
+	good := logtotest.Token{Subject: "console", Audience: managementAPI, Scopes: []string{"some", "all"}}
+	tests := []struct {
+		name   string
+		token  logtotest.Token
+		edit   func(*logtotest.Draft)
+		status int
+		code   string
+	}{
+		{"fine", good, nil, 200, ""},
+		{"another audience", logtotest.Token{Scopes: []string{"all"}}, nil, 401, unauthorized},
+		{"expired", logtotest.Token{Audience: managementAPI, Scopes: []string{"all"}, Lifetime: -time.Second}, nil, 401, unauthorized},
+		{"without scope", logtotest.Token{Audience: managementAPI}, nil, 403, "auth.forbidden"},
+		{"scope that only looks like it", logtotest.Token{Audience: managementAPI, Scopes: []string{"allx"}}, nil, 403, "auth.forbidden"},
+		{"another key under the kid", good, func(d *logtotest.Draft) { d.Key = logtotest.NewKey("ES384") }, 401, unauthorized},
+		{"another curve under the kid", good, func(d *logtotest.Draft) { d.Key = logtotest.NewKey("ES256") }, 401, unauthorized},
+		{"another algorithm", good, func(d *logtotest.Draft) { d.Header["alg"] = "ES256" }, 401, unauthorized},
+		{"another kid", good, func(d *logtotest.Draft) { d.Header["kid"] = "x" }, 401, unauthorized},
+		{"another type", good, func(d *logtotest.Draft) { d.Header["typ"] = "JWT" }, 401, unauthorized},
+		{"another issuer", good, func(d *logtotest.Draft) { d.Claims["iss"] = "https://evil.example/oidc" }, 401, unauthorized},
+		{"exp as a string", good, func(d *logtotest.Draft) { d.Claims["exp"] = "9999999999" }, 401, unauthorized},
+		{"no signature", good, func(d *logtotest.Draft) { d.Key = nil }, 401, unauthorized},
+	}
+	s := start(t, tenant())
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var edits []func(*logtotest.Draft)
+			if tt.edit != nil {
+				edits = append(edits, tt.edit)
+			}
+			resp := get(t, s.URL()+"/api/applications", "Authorization", "Bearer "+s.Mint(tt.token, edits...))
+			require.Equal(t, tt.status, resp.StatusCode, resp.body)
+			if tt.code != "" {
+				require.Equal(t, tt.code, resp.decode(t)["code"])
+				return
+			}
+			require.NotContains(t, resp.body, "secret")
+			require.JSONEq(t, `[
+				{"id":"shop","name":"shop","type":"MachineToMachine"},
+				{"id":"reader","name":"reader","type":"MachineToMachine"},
+				{"id":"console","name":"console","type":"MachineToMachine"},
+				{"id":"no-role","name":"no-role","type":"MachineToMachine"}
+			]`, resp.body)
+		})
+	}
+	require.Equal(t, "auth.authorization_header_missing", get(t, s.URL()+"/api/applications").decode(t)["code"])
+	require.Equal(t, 401, get(t, s.URL()+"/api/applications", "Authorization", "Basic abc").StatusCode)
+	require.Equal(t, 401, get(t, s.URL()+"/api/applications", "Authorization", "Bearer opaque").StatusCode)
+}
+
+func TestApplicationsOfAnRSATenantByClock(t *testing.T) {
+	clock := logtotest.NewClock(noon)
+	s := start(t, logtotest.Tenant{ID: "acme", Algorithm: "RS256", Now: clock.Now})
+	token := "Bearer " + s.Mint(logtotest.Token{Audience: "https://acme.logto.app/api", Scopes: []string{"all"}})
+	resp := get(t, s.URL()+"/api/applications", "Authorization", token)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.JSONEq(t, "[]", resp.body)
+	clock.Advance(time.Hour)
+	require.Equal(t, 401, get(t, s.URL()+"/api/applications", "Authorization", token).StatusCode)
+	clock.Set(noon)
+	require.Equal(t, 200, get(t, s.URL()+"/api/applications", "Authorization", token).StatusCode)
+}
+
+func TestFaults(t *testing.T) {
+	s := start(t, tenant())
+	jwks, discovery := s.URL()+"/oidc/jwks", s.URL()+"/oidc/.well-known/openid-configuration"
+
+	s.Disturb(logtotest.Status(http.StatusInternalServerError))
+	require.Equal(t, 500, get(t, jwks).StatusCode)
+	s.Disturb(logtotest.Garbage())
+	resp := get(t, jwks)
+	require.Equal(t, 200, resp.StatusCode)
+	require.NotContains(t, resp.body, "keys")
+	s.Disturb(logtotest.EmptyKeySet())
+	require.JSONEq(t, `{"keys":[]}`, get(t, jwks).body)
+	require.Equal(t, s.URL()+"/oidc", get(t, discovery).decode(t)["issuer"])
+	s.Disturb(logtotest.Slow(time.Nanosecond))
+	require.Equal(t, 200, askToken(t, s, "reader", "reader-secret", form("resource", shoppingAPI)).StatusCode)
+	require.Equal(t, 400, askToken(t, s, "reader", "reader-secret", form("scope", string(make([]byte, 64<<10)))).StatusCode)
+	s.Disturb(nil)
+	require.Len(t, publishedIDs(t, s), 1)
+
+	require.Equal(t, 4, s.Requests("/oidc/jwks"))
+	require.Equal(t, 1, s.Requests("/oidc/.well-known/openid-configuration"))
+	require.Equal(t, 0, s.Requests("/oidc/me"))
+}
+
+func TestDownAnswersNothing(t *testing.T) {
+	s := start(t, tenant())
+	s.Disturb(logtotest.Down())
+	_, err := http.DefaultClient.Do(request(t, http.MethodPost, s.URL()+"/oidc/token", form()))
+	require.Error(t, err)
+	require.Equal(t, 1, s.Requests("/oidc/token"))
+}
+
+// entering makes a fault tell that a request has come to it.
+func entering(f logtotest.Fault, entered, left chan<- struct{}) logtotest.Fault {
+	return func(next http.Handler) http.Handler {
+		disturbed := f(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			entered <- struct{}{}
+			defer func() { left <- struct{}{} }()
+			disturbed.ServeHTTP(w, r)
+		})
+	}
+}
+
+func TestSlowEndsWhenTheClientLeaves(t *testing.T) {
+	s := start(t, tenant())
+	entered, left := make(chan struct{}, 1), make(chan struct{}, 1)
+	s.Disturb(entering(logtotest.Slow(time.Hour), entered, left))
+	ctx, cancel := context.WithCancel(t.Context())
+	r := request(t, http.MethodPost, s.URL()+"/oidc/token", form(), "Content-Type", "application/x-www-form-urlencoded")
+	failed := make(chan error, 1)
+	go func() {
+		_, err := http.DefaultClient.Do(r.WithContext(ctx))
+		failed <- err
+	}()
+	<-entered
+	cancel()
+	require.ErrorIs(t, <-failed, context.Canceled)
+	<-left
+}
+
+func TestCloseWaitsForHandlers(t *testing.T) {
+	s := logtotest.NewServer(tenant())
+	entered, left := make(chan struct{}, 1), make(chan struct{}, 1)
+	s.Disturb(entering(logtotest.Slow(time.Hour), entered, left))
+	failed := make(chan error, 1)
+	r := request(t, http.MethodGet, s.URL()+"/oidc/jwks", "")
+	go func() {
+		_, err := http.DefaultClient.Do(r)
+		failed <- err
+	}()
+	<-entered
+	s.Close()
+	require.Len(t, left, 1, "the handler is through when Close returns")
+	require.Error(t, <-failed)
+	s.Close() // twice does no harm
+	_, err := net.Dial("tcp", s.URL()[len("http://"):])
+	require.Error(t, err)
+}
+
+func TestListenerIsTheCallers(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := start(t, logtotest.Tenant{Listener: listener})
+	require.Equal(t, "http://"+listener.Addr().String(), s.URL())
+	require.Equal(t, s.URL(), s.Endpoint())
+	require.Len(t, publishedIDs(t, s), 1)
+}
+
+func TestConcurrentUse(t *testing.T) {
+	clock := logtotest.NewClock(noon)
+	declared := tenant()
+	declared.Now = clock.Now
+	s := start(t, declared)
+	var workers sync.WaitGroup
+	for range 4 {
+		workers.Go(func() {
+			for range 5 {
+				s.Rotate("ES256")
+				s.Announce("")
+				s.DropPrevious()
+				s.Mint(logtotest.Token{})
+				s.Disturb(logtotest.EmptyKeySet())
+				s.Disturb(nil)
+				clock.Advance(time.Second)
+				resp, err := http.Get(s.URL() + "/oidc/jwks")
+				if err == nil {
+					_ = resp.Body.Close()
+				}
+			}
+		})
+	}
+	workers.Wait()
+	require.Equal(t, 20, s.Requests("/oidc/jwks"))
+	require.Equal(t, noon.Add(20*time.Second), clock.Now())
+}

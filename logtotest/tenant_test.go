@@ -1,0 +1,76 @@
+package logtotest_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/logtoguard/logtoguard/logtotest"
+	"github.com/stretchr/testify/require"
+)
+
+func TestInconsistentTenants(t *testing.T) {
+	tests := []struct {
+		name string
+		edit func(*logtotest.Tenant)
+		want string
+	}{
+		{"unknown algorithm", func(t *logtotest.Tenant) { t.Algorithm = "HS256" }, `unknown algorithm "HS256"`},
+		{"endpoint without a scheme", func(t *logtotest.Tenant) { t.Endpoint = "auth.example.com" }, `endpoint "auth.example.com" is no http or https URL`},
+		{"resource without an indicator", func(t *logtotest.Tenant) { t.Resources[0].Indicator = "" }, "one resource has an empty name or ID"},
+		{"resource twice", func(t *logtotest.Tenant) { t.Resources[1].Indicator = shoppingAPI }, `resource "https://shopping.api" is declared twice`},
+		{"Management API", func(t *logtotest.Tenant) { t.Resources[1].Indicator = managementAPI }, "built in"},
+		{"two scopes in one", func(t *logtotest.Tenant) { t.Resources[0].Scopes[0] = "a b" }, `resource "https://shopping.api" has the scope "a b"`},
+		{"empty scope", func(t *logtotest.Tenant) { t.Organizations[0].Members[0].Scopes[0] = "" }, `has the scope ""`},
+		{"lifetime", func(t *logtotest.Tenant) { t.Resources[0].TokenLifetime = time.Millisecond }, "give it at least a second"},
+		{"role without a name", func(t *logtotest.Tenant) { t.Roles[0].Name = "" }, "one role has an empty name or ID"},
+		{"role twice", func(t *logtotest.Tenant) { t.Roles[0].Name = "writer" }, `role "writer" is declared twice`},
+		{"role for an unknown resource", func(t *logtotest.Tenant) { t.Roles[0].Scopes["https://other.api"] = nil }, `role "reader" has scopes of the resource "https://other.api"`},
+		{"role with an unknown scope", func(t *logtotest.Tenant) { t.Roles[0].Scopes[shoppingAPI][0] = "x" }, `role "reader" has the scope "x"`},
+		{"application without an ID", func(t *logtotest.Tenant) { t.Applications[0].ID = "" }, "one application has an empty name or ID"},
+		{"application without a secret", func(t *logtotest.Tenant) { t.Applications[0].Secret = "" }, `application "shop" has no secret`},
+		{"application twice", func(t *logtotest.Tenant) { t.Applications[0].ID = "reader" }, `application "reader" is declared twice`},
+		{"application with an unknown role", func(t *logtotest.Tenant) { t.Applications[0].Roles[0] = "x" }, `application "shop" has the role "x"`},
+		{"organization without an ID", func(t *logtotest.Tenant) { t.Organizations[0].ID = "" }, "one organization has an empty name or ID"},
+		{"organization twice", func(t *logtotest.Tenant) { t.Organizations = append(t.Organizations, t.Organizations[0]) }, `organization "acme" is declared twice`},
+		{"unknown member", func(t *logtotest.Tenant) { t.Organizations[0].Members[0].ApplicationID = "x" }, `member "x" of organization "acme" is no declared application`},
+		{"member with an unknown scope", func(t *logtotest.Tenant) {
+			t.Organizations[0].Members[0].ResourceScopes[shoppingAPI][0] = "x"
+		}, `member "no-role" of organization "acme" has the scope "x"`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			declared := tenant()
+			tt.edit(&declared)
+			defer func() {
+				message := recover()
+				if err, ok := message.(error); ok {
+					message = err.Error()
+				}
+				require.Contains(t, message, tt.want)
+				require.Contains(t, message, "logtotest: ")
+			}()
+			logtotest.NewServer(declared).Close()
+		})
+	}
+}
+
+func TestAllFaultsAreReportedAtOnce(t *testing.T) {
+	declared := tenant()
+	declared.Applications[0].Secret = ""
+	declared.Roles[0].Name = ""
+	defer func() {
+		err := recover().(error)
+		require.ErrorContains(t, err, `application "shop" has no secret`)
+		require.ErrorContains(t, err, "one role has an empty name")
+	}()
+	logtotest.NewServer(declared).Close()
+}
+
+func TestTenantIsCopied(t *testing.T) {
+	declared := tenant()
+	s := start(t, declared)
+	declared.Roles[0].Scopes[shoppingAPI][0] = "write:products"
+	declared.Applications[1].Secret = "changed"
+	resp := askToken(t, s, "reader", "reader-secret", form("resource", shoppingAPI, "scope", "read:products write:products"))
+	require.Equal(t, "read:products", resp.decode(t)["scope"])
+}
