@@ -303,8 +303,14 @@ func (ks *keySet) logChange(old, state *keyState) {
 		ks.logger.Warn("logtoguard: fetching the keys works again",
 			"failures", old.failures, "outage", state.confirmed.Sub(old.outage))
 	}
-	added, removed := difference(state.keys, old.keys), difference(old.keys, state.keys)
-	if len(added)+len(removed) > 0 {
-		ks.logger.Info("logtoguard: keys changed", "added", added, "removed", removed)
+	var attrs []any
+	if added := difference(state.keys, old.keys); added != "" {
+		attrs = append(attrs, "added", added)
+	}
+	if removed := difference(old.keys, state.keys); removed != "" {
+		attrs = append(attrs, "removed", removed)
+	}
+	if len(attrs) > 0 {
+		ks.logger.Info("logtoguard: keys changed", attrs...)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -80,15 +81,15 @@ func (s *keyState) absence(now time.Time) *Error {
 }
 
 // difference lists the kids whose keys a has and b has not.
-func difference(a, b map[string]*key) []string {
-	kids := []string{}
+func difference(a, b map[string]*key) string {
+	var kids []string
 	for kid, k := range a {
 		if b[kid] != k {
 			kids = append(kids, loggable(kid))
 		}
 	}
 	slices.Sort(kids)
-	return kids
+	return strings.Join(kids, " ")
 }
 
 // A bucket holds three fetches, and gets one more every 10 s.

@@ -119,7 +119,8 @@ func (g *Guard) Ready(ctx context.Context) error { return g.keys.ready(ctx) }
 // the claims by [ClaimsFromContext]. It refuses all others.
 //
 // Preflight requests of browsers carry no token: CORS handling goes outside of
-// the guard, around the handler that this returns.
+// the guard, around the handler that this returns. A request log outside of it
+// sees the refusals, but not the claims: they are on a copy of the request.
 func (g *Guard) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		claims, err := g.VerifyRequest(r)

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// settings are what the environment says. The package documentation lists them.
+type settings struct {
+	addr         string
+	endpoint     string // empty: start the stand-in
+	audience     string
+	jwksURL      string
+	insecureHTTP bool
+	demoAddr     string
+}
+
+// demo tells whether a stand-in takes the place of Logto.
+func (s settings) demo() bool { return s.endpoint == "" }
+
+// readSettings reports every fault at once. What a Logto endpoint may look like
+// is not judged here: logtoguard.New does that.
+func readSettings(getenv func(string) string) (settings, error) {
+	set := settings{
+		addr:     cmp.Or(getenv("ADDR"), "127.0.0.1:8080"),
+		endpoint: getenv("LOGTO_ENDPOINT"),
+		audience: cmp.Or(getenv("LOGTO_AUDIENCE"), "https://shopping.api"),
+		jwksURL:  getenv("LOGTO_JWKS_URL"),
+		demoAddr: cmp.Or(getenv("DEMO_LOGTO_ADDR"), "127.0.0.1:3001"),
+	}
+	var faults []error
+	insecure := getenv("LOGTO_INSECURE_HTTP")
+	if insecure != "" {
+		var err error
+		if set.insecureHTTP, err = strconv.ParseBool(insecure); err != nil {
+			faults = append(faults, fmt.Errorf("LOGTO_INSECURE_HTTP is %q: write true or false", insecure))
+		}
+	}
+	if !set.demo() {
+		return set, errors.Join(faults...)
+	}
+	if set.jwksURL != "" || insecure != "" {
+		faults = append(faults, errors.New("LOGTO_JWKS_URL and LOGTO_INSECURE_HTTP are for a real Logto: set LOGTO_ENDPOINT too, or unset them"))
+	}
+	faults = append(faults,
+		wantLoopback("ADDR", set.addr),
+		wantLoopback("DEMO_LOGTO_ADDR", set.demoAddr),
+		wantResource(set.audience))
+	return set, errors.Join(faults...)
+}
+
+// wantLoopback keeps the stand-in, whose secrets anybody can read here, and the
+// API that trusts it away from the network. Host names other than localhost
+// don't count, wherever they point today.
+func wantLoopback(setting, addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%s is %q: write host:port, such as 127.0.0.1:8080", setting, addr)
+	}
+	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("%s is %q, which others may reach, and the stand-in for Logto has public secrets: "+
+		"write a loopback address, such as 127.0.0.1:8080, or set LOGTO_ENDPOINT to use a real Logto", setting, addr)
+}
+
+// wantResource asks of the stand-in's resource what Logto asks of one: an
+// absolute URI (RFC 8707, section 2) that is not one of Logto's own.
+func wantResource(indicator string) error {
+	u, err := url.Parse(indicator)
+	switch {
+	case err != nil || !u.IsAbs() || u.Fragment != "":
+		return fmt.Errorf("LOGTO_AUDIENCE is %q: write an absolute URI, such as https://shopping.api", indicator)
+	case strings.HasPrefix(indicator, "urn:logto:"), indicator == "https://default.logto.app/api":
+		return fmt.Errorf("LOGTO_AUDIENCE is %q, a resource of Logto itself: write that of your API, such as https://shopping.api", indicator)
+	}
+	return nil
+}
+
+// baseURL is where a client on this machine reaches a listener.
+func baseURL(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return "http://" + addr.String()
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
