@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -101,8 +102,13 @@ func isContextEnd(err error) bool {
 
 const maxLogged = 64
 
-// loggable quotes and cuts what a stranger wrote: a log line is no place for line
-// breaks, terminal escapes or novels of theirs.
+// loggable cuts what a stranger wrote, and quotes it unless it is one plain word:
+// a log line is no place for line breaks, terminal escapes or forged attributes.
 func loggable(s string) string {
-	return strconv.QuoteToASCII(s[:min(len(s), maxLogged)])
+	s = s[:min(len(s), maxLogged)]
+	odd := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"\\=", r) }
+	if strings.ContainsFunc(s, odd) {
+		return strconv.QuoteToASCII(s)
+	}
+	return s
 }
