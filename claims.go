@@ -148,6 +148,9 @@ func (c *Claims) String() string {
 	return fmt.Sprintf("subject=%q client_id=%q organization_id=%q", c.subject, c.clientID, c.organization)
 }
 
+// GoString is String: the payload may hold what no log should.
+func (c *Claims) GoString() string { return c.String() }
+
 // LogValue shows subject, client and organization.
 func (c *Claims) LogValue() slog.Value {
 	c = c.get()

@@ -47,7 +47,7 @@ func (cfg Config) settle() (settings, error) {
 	s.jwksURL = issuers[0] + "/jwks"
 	if cfg.JWKSURL != "" {
 		s.jwksURL = cfg.JWKSURL
-		if _, err := endpoint.Parse("JWKSURL", cfg.JWKSURL, cfg.InsecureHTTP); err != nil {
+		if _, err := endpoint.Parse("JWKSURL", cfg.JWKSURL, "https://tenant-id.logto.app/oidc/jwks", cfg.InsecureHTTP); err != nil {
 			f = append(f, err)
 		}
 	}

@@ -63,10 +63,19 @@ type Error struct {
 }
 
 // Error returns the description.
-func (e *Error) Error() string { return e.Description }
+func (e *Error) Error() string {
+	if e == nil {
+		// A Check may return a nil *Error as an error by mistake.
+		return refusedByCheck.description
+	}
+	return e.Description
+}
 
 // Unwrap returns the sentinel, and the cause if there is one.
 func (e *Error) Unwrap() []error {
+	if e == nil {
+		return nil
+	}
 	var errs []error
 	for _, err := range []error{e.sentinel, e.cause} {
 		if err != nil {
@@ -121,7 +130,7 @@ func quote(s string) string {
 // {"error":"…","error_description":"…"}. Any other error is a 500 without detail.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	e := &Error{Code: "server_error", Status: http.StatusInternalServerError, Description: "internal error"}
-	if found := (*Error)(nil); errors.As(err, &found) && found.Status >= 400 && found.Status <= 599 {
+	if found := (*Error)(nil); errors.As(err, &found) && found != nil && found.Status >= 400 && found.Status <= 599 {
 		e = found
 	}
 	setHeaders(w.Header(), e)
@@ -206,7 +215,7 @@ func (r refusal) retryIn(d time.Duration, cause error) *Error {
 
 // refusedBy makes the answer to an error that Config.Check returned.
 func refusedBy(err error) *Error {
-	if e := (*Error)(nil); errors.As(err, &e) && answerable(e.Status) {
+	if e := (*Error)(nil); errors.As(err, &e) && e != nil && answerable(e.Status) {
 		own := *e
 		own.Scopes = slices.Clone(e.Scopes)
 		own.sentinel, own.cause = ErrRefusedByCheck, err

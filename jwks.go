@@ -9,8 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -48,7 +51,10 @@ func (k *key) equal(other *key) bool {
 // skippedKey is a key that can't be used, and why.
 type skippedKey struct{ id, why string }
 
-var errNoUsableKey = errors.New("no usable key")
+var (
+	errNoUsableKey = errors.New("no usable key")
+	errOddKey      = errors.New("its type or curve is unknown, or a member is wrong")
+)
 
 // parseKeySet takes the usable keys out of a key set (RFC 7517, section 5). One
 // that can't be used costs nobody the others.
@@ -73,6 +79,9 @@ func parseKeySet(body []byte) (map[string]*key, []skippedKey, error) {
 		default:
 			keys[id] = k
 		}
+		if err == nil && k.algorithm == "" {
+			skipped = append(skipped, skippedKey{id, "its alg does not fit its type or curve"})
+		}
 	}
 	for id := range ambiguous {
 		delete(keys, id)
@@ -93,7 +102,7 @@ func parseKey(raw []byte) (k *key, id string, err error) {
 	}
 	parsed, err := jwk.ParseKey(raw)
 	if err != nil {
-		return nil, "", errors.New("its type or curve is unknown, or a member is wrong")
+		return nil, "", errOddKey
 	}
 	id = parsed.KeyID()
 	operations, restricted := parsed.Get(jwk.KeyOpsKey)
@@ -106,8 +115,8 @@ func parseKey(raw []byte) (k *key, id string, err error) {
 		return nil, id, errors.New("its key_ops lack verify")
 	}
 	var public crypto.PublicKey
-	if err := parsed.Raw(&public); err != nil {
-		return nil, id, errors.New("its key material is wrong")
+	if err := parsed.Raw(&public); err != nil || hasWideExponent(parsed) {
+		return nil, id, errOddKey
 	}
 	fitting, err := fittingAlgorithm(public)
 	if err != nil {
@@ -123,6 +132,12 @@ func parseKey(raw []byte) (k *key, id string, err error) {
 		k.algorithm = ""
 	}
 	return k, id, nil
+}
+
+// hasWideExponent: jwx cuts an exponent down to what an int holds.
+func hasWideExponent(parsed jwk.Key) bool {
+	k, ok := parsed.(jwk.RSAPublicKey)
+	return ok && new(big.Int).SetBytes(k.E()).BitLen() > 31
 }
 
 func allowsVerify(operations any) bool {
@@ -160,13 +175,15 @@ func fittingAlgorithm(public crypto.PublicKey) (jwa.SignatureAlgorithm, error) {
 // keySource is the key set's address, and how it is asked.
 type keySource struct {
 	url    string
+	shown  string // the address in errors: without its query
 	client *http.Client
 	// release gives back what the client holds, where the client is our own.
 	release func()
 }
 
 func newKeySource(address string, given *http.Client) *keySource {
-	source := &keySource{url: address, client: &http.Client{}, release: func() {}}
+	shown, _, _ := strings.Cut(address, "?")
+	source := &keySource{url: address, shown: shown, client: &http.Client{}, release: func() {}}
 	if given != nil {
 		*source.client = *given
 	} else if shared, ok := http.DefaultTransport.(*http.Transport); ok {
@@ -203,21 +220,25 @@ func (s *keySource) fetch(ctx context.Context, etag string) (keyAnswer, error) {
 	}
 	response, err := s.client.Do(request)
 	if err != nil {
-		return keyAnswer{}, err
+		// A url.Error has the whole address in it, and a query may be a secret.
+		if urlError := (*url.Error)(nil); errors.As(err, &urlError) {
+			err = urlError.Err
+		}
+		return keyAnswer{}, fmt.Errorf("GET %s: %w", s.shown, err)
 	}
 	defer response.Body.Close()
 	switch {
 	case response.StatusCode == http.StatusNotModified && etag != "":
 		return keyAnswer{unchanged: true}, nil
 	case response.StatusCode != http.StatusOK:
-		return keyAnswer{}, fmt.Errorf("GET %s: answered with status %d", s.url, response.StatusCode)
+		return keyAnswer{}, fmt.Errorf("GET %s: answered with status %d", s.shown, response.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxKeySetSize+1))
 	switch {
 	case err != nil:
-		return keyAnswer{}, fmt.Errorf("GET %s: %w", s.url, err)
+		return keyAnswer{}, fmt.Errorf("GET %s: %w", s.shown, err)
 	case len(body) > maxKeySetSize:
-		return keyAnswer{}, fmt.Errorf("GET %s: the answer is longer than 1 MiB", s.url)
+		return keyAnswer{}, fmt.Errorf("GET %s: the answer is longer than 1 MiB", s.shown)
 	}
 	return keyAnswer{body: body, etag: response.Header.Get("ETag")}, nil
 }

@@ -221,7 +221,7 @@ func (ks *keySet) refresh(ctx context.Context, old *keyState) (*keyState, time.D
 	} else {
 		state.confirmed = now
 	}
-	state.due = now.Add(pause)
+	state.due, state.pause = now.Add(pause), pause
 	state.superseded = make(chan struct{})
 	if ctx.Err() == nil {
 		ks.logChange(old, state)
@@ -249,7 +249,7 @@ func (ks *keySet) load(ctx context.Context, old *keyState) (*keyState, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("GET %s: %w", ks.source.url, err)
+		return nil, fmt.Errorf("GET %s: %w", ks.source.shown, err)
 	}
 	for id, k := range keys {
 		if known := old.keys[id]; known != nil && known.equal(k) {
@@ -275,10 +275,7 @@ func (ks *keySet) ready(ctx context.Context) error {
 		case <-s.superseded:
 		case <-ks.ctx.Done():
 		case <-ctx.Done():
-			if s.failure != nil {
-				return fmt.Errorf("%w: %w: %w", ErrKeysUnavailable, ctx.Err(), s.failure)
-			}
-			return fmt.Errorf("%w: %w: the first fetch has not ended", ErrKeysUnavailable, ctx.Err())
+			return fmt.Errorf("%w: %w: %w", ErrKeysUnavailable, ctx.Err(), s.why())
 		}
 	}
 }
@@ -288,7 +285,7 @@ func (ks *keySet) report(stats *Stats) {
 	stats.KeyFetches, stats.KeyFetchFailures = ks.fetches.Load(), ks.failures.Load()
 	stats.Keys = len(s.keys)
 	if !s.confirmed.IsZero() {
-		stats.KeyAge = ks.now().Sub(s.confirmed)
+		stats.KeyAge = max(ks.now().Sub(s.confirmed), 0)
 	}
 }
 

@@ -23,6 +23,7 @@ type keyState struct {
 	digest    [sha256.Size]byte // of the answer that the keys came in
 	confirmed time.Time         // when the issuer last said that these are its keys
 	due       time.Time         // when to fetch next
+	pause     time.Duration     // until then
 
 	failure  error // of the last fetch
 	failures int   // since the last success
@@ -30,6 +31,22 @@ type keyState struct {
 
 	nudged     atomic.Bool
 	superseded chan struct{}
+}
+
+var (
+	errFirstFetch = errors.New("the first fetch has not ended")
+	errTooOld     = errors.New("they are too old")
+)
+
+// why says why the keys can't be used.
+func (s *keyState) why() error {
+	switch {
+	case s.failure != nil:
+		return s.failure
+	case s.confirmed.IsZero():
+		return errFirstFetch
+	}
+	return errTooOld
 }
 
 // backOff doubles from 1 s to 1 min.
@@ -77,7 +94,8 @@ func (s *keyState) absence(now time.Time) *Error {
 		// Not wrapped: the fetch's own time-out must not look like the end of the caller's context.
 		cause = errors.New(s.failure.Error())
 	}
-	return keysUnavailable.retryIn(s.due.Sub(now), cause)
+	// A clock that was set back makes the rest no longer than the whole.
+	return keysUnavailable.retryIn(min(s.due.Sub(now), s.pause), cause)
 }
 
 // difference lists the kids whose keys a has and b has not.

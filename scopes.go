@@ -13,7 +13,7 @@ import (
 // It panics on no scope, an empty one, or one with a space.
 func RequireScope(scopes ...string) func(http.Handler) http.Handler {
 	scopes = checkedScopes("RequireScope", scopes)
-	return require(func(r *http.Request, c *Claims) (*http.Request, error) {
+	return routeCheck(func(r *http.Request, c *Claims) (*http.Request, error) {
 		return r, c.CheckScope(scopes...)
 	})
 }
@@ -21,7 +21,7 @@ func RequireScope(scopes ...string) func(http.Handler) http.Handler {
 // RequireAnyScope is [RequireScope] for at least one of the scopes.
 func RequireAnyScope(scopes ...string) func(http.Handler) http.Handler {
 	scopes = checkedScopes("RequireAnyScope", scopes)
-	return require(func(r *http.Request, c *Claims) (*http.Request, error) {
+	return routeCheck(func(r *http.Request, c *Claims) (*http.Request, error) {
 		return r, c.checkAnyScope(scopes...)
 	})
 }
@@ -50,7 +50,7 @@ func RequireAnyOrganization() func(http.Handler) http.Handler {
 }
 
 func requireOrganization(id func(*http.Request, *Claims) string) func(http.Handler) http.Handler {
-	return require(func(r *http.Request, c *Claims) (*http.Request, error) {
+	return routeCheck(func(r *http.Request, c *Claims) (*http.Request, error) {
 		accepted, err := c.ForOrganization(id(r, c))
 		if err != nil {
 			return nil, err
@@ -59,8 +59,8 @@ func requireOrganization(id func(*http.Request, *Claims) string) func(http.Handl
 	})
 }
 
-// require makes a middleware of a check of claims, which may hand on another request.
-func require(check func(*http.Request, *Claims) (*http.Request, error)) func(http.Handler) http.Handler {
+// routeCheck makes a middleware of a check of claims, which may hand on another request.
+func routeCheck(check func(*http.Request, *Claims) (*http.Request, error)) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			claims, ok := ClaimsFromContext(r.Context())

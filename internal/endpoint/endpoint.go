@@ -18,17 +18,17 @@ const (
 )
 
 // Normalize returns an endpoint as Logto writes it in iss, less the /oidc. The
-// error says what to write instead, and starts with the field's name.
+// error names every fault, each with the field and with what to write instead.
 func Normalize(field, value string, insecureHTTP bool) (string, error) {
 	if strings.TrimSpace(value) == "" {
 		return "", fmt.Errorf("%s is empty: set it to Logto's endpoint, such as %s", field, example)
 	}
-	u, err := Parse(field, value, insecureHTTP)
+	u, err := Parse(field, value, example, insecureHTTP)
+	if u != nil && (u.RawQuery != "" || u.ForceQuery) {
+		err = errors.Join(err, fmt.Errorf("%s has a query: write the endpoint only, such as %s", field, example))
+	}
 	if err != nil {
 		return "", err
-	}
-	if u.RawQuery != "" || u.ForceQuery {
-		return "", fmt.Errorf("%s has a query: write the endpoint only, such as %s", field, example)
 	}
 	path := strings.TrimRight(u.EscapedPath(), "/")
 	return Origin(u) + strings.TrimRight(strings.TrimSuffix(path, "/oidc"), "/"), nil
@@ -40,22 +40,24 @@ func HasIssuerPath(value string) bool {
 	return strings.HasSuffix(strings.TrimRight(value, "/"), "/oidc")
 }
 
-// Parse judges an address of Logto. Its error does not repeat one that may hold a password.
-func Parse(field, value string, insecureHTTP bool) (*url.URL, error) {
+// Parse judges an address of Logto. Its error names every fault, and repeats
+// nothing that may hold a password.
+func Parse(field, value, example string, insecureHTTP bool) (*url.URL, error) {
 	u, err := url.Parse(value)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s is not a URL: write it like %s", field, example)
-	case u.User != nil:
-		return nil, fmt.Errorf("%s holds a user name or password: leave them out, they don't belong into an address", field)
-	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
-		return nil, fmt.Errorf("%s %q is not an http(s) URL: write it like %s", field, value, example)
-	case u.Fragment != "":
-		return nil, fmt.Errorf("%s %q has a fragment: leave out what follows the #", field, value)
-	case !insecureHTTP && !IsConfidential(u):
-		return nil, fmt.Errorf("%s %q is not encrypted: write https://, or set InsecureHTTP if nobody else can reach that network", field, value)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || strings.ContainsAny(value, " \t\r\n") {
+		return nil, fmt.Errorf("%s is not an http(s) URL: write it like %s", field, example)
 	}
-	return u, nil
+	var faults []error
+	if u.User != nil {
+		faults = append(faults, fmt.Errorf("%s holds a user name or password: leave them out, they don't belong into an address", field))
+	}
+	if u.Fragment != "" {
+		faults = append(faults, fmt.Errorf("%s has a fragment: leave out what follows the #", field))
+	}
+	if !insecureHTTP && !IsConfidential(u) {
+		faults = append(faults, fmt.Errorf("%s is not encrypted: write https://%s, or set InsecureHTTP if nobody else can reach that network", field, u.Host))
+	}
+	return u, errors.Join(faults...)
 }
 
 // IsConfidential reports whether nobody on the way can read what is sent: https, or loopback.
@@ -76,7 +78,8 @@ func Origin(u *url.URL) string {
 	if scheme == "http" {
 		port = ":80"
 	}
-	return scheme + "://" + strings.TrimSuffix(strings.ToLower(u.Host), port)
+	host := strings.TrimSuffix(strings.ToLower(u.Host), ":")
+	return scheme + "://" + strings.TrimSuffix(host, port)
 }
 
 // SameOrigin is a redirect policy for http.Client: it keeps to the origin of the

@@ -1,0 +1,261 @@
+package logtoguard_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/logtotest"
+)
+
+const mebibyte = 1 << 20
+
+// padded is a key set of exactly this size. It holds keys that work.
+func padded(size int, keys ...any) string {
+	body, err := json.Marshal(map[string]any{"keys": keys, "padding": ""})
+	if err != nil {
+		panic(err)
+	}
+	return strings.Replace(string(body), `"padding":""`, `"padding":"`+strings.Repeat("a", size-len(body))+`"`, 1)
+}
+
+func zipped(body string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write([]byte(body)); err != nil {
+		panic(err)
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+// An answer that brings no usable key replaces none, and is no start either.
+func TestUselessAnswers(t *testing.T) {
+	fresh := logtotest.NewKey("ES256").JWK() // usable, if the answer were
+	valid := padded(500, fresh)
+	gzipped := map[string]string{"Content-Encoding": "gzip"}
+	weak := logtotest.NewKey("RS256").JWK()
+	weak["e"] = "AQ"
+	misfit := logtotest.NewKey("ES384").JWK()
+	misfit["alg"] = "ES256"
+	for name, fault := range map[string]logtotest.Fault{
+		"down":                    logtotest.Down(),
+		"empty set":               logtotest.EmptyKeySet(),
+		"HTML":                    logtotest.Garbage(),
+		"404":                     answer(http.StatusNotFound, nil, valid),
+		"500":                     answer(http.StatusInternalServerError, nil, valid),
+		"201":                     answer(http.StatusCreated, nil, valid),
+		"204":                     answer(http.StatusNoContent, nil, ""),
+		"206":                     answer(http.StatusPartialContent, nil, valid),
+		"302 without a Location":  answer(http.StatusFound, nil, valid),
+		"empty body":              answer(http.StatusOK, nil, ""),
+		"empty object":            answer(http.StatusOK, nil, "{}"),
+		"null":                    answer(http.StatusOK, nil, "null"),
+		"empty array":             answer(http.StatusOK, nil, "[]"),
+		"array of keys":           answer(http.StatusOK, nil, valid[strings.Index(valid, "["):strings.Index(valid, "]")+1]),
+		"a key without a set":     answer(http.StatusOK, nil, valid[strings.Index(valid, "[")+1:strings.Index(valid, "]")]),
+		"number":                  answer(http.StatusOK, nil, "1"),
+		"keys null":               answer(http.StatusOK, nil, `{"keys":null}`),
+		"keys an object":          answer(http.StatusOK, nil, `{"keys":{}}`),
+		"keys a string":           answer(http.StatusOK, nil, `{"keys":"none"}`),
+		"keys in capitals":        answer(http.StatusOK, nil, strings.Replace(valid, `"keys"`, `"KEYS"`, 1)),
+		"truncated":               answer(http.StatusOK, nil, valid[:len(valid)-1]),
+		"something after it":      answer(http.StatusOK, nil, valid+"{}"),
+		"invalid UTF-8":           answer(http.StatusOK, nil, strings.Replace(valid, "aaa", "a\xffa", 1)),
+		"shorter than announced":  answer(http.StatusOK, map[string]string{"Content-Length": "600"}, valid),
+		"deeply nested":           answer(http.StatusOK, nil, `{"keys":`+strings.Repeat("[", mebibyte/2)),
+		"one byte over a MiB":     answer(http.StatusOK, nil, padded(mebibyte+1, fresh)),
+		"2 MiB":                   answer(http.StatusOK, nil, padded(2*mebibyte, fresh)),
+		"gzip bomb":               answer(http.StatusOK, gzipped, zipped(padded(4*mebibyte, fresh))),
+		"gzip that is none":       answer(http.StatusOK, gzipped, valid),
+		"a weak key":              keySetOf(weak),
+		"a key for no algorithm":  keySetOf(misfit),
+		"two keys under one kid":  keySetOf(fresh, func() jwk { k := logtotest.NewKey("ES256").JWK(); k["kid"] = fresh["kid"]; return k }()),
+		"304 that nobody asked":   answer(http.StatusNotModified, nil, ""),
+		"only what is not a key":  keySetOf(nil, 1, "key", []any{}, jwk{}),
+		"redirect to nowhere":     answer(http.StatusFound, map[string]string{"Location": "://"}, valid),
+		"other origin's redirect": answer(http.StatusFound, map[string]string{"Location": "http://elsewhere.example/oidc/jwks"}, valid),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *scene) {
+				// Without an entity tag nobody asks for a 304.
+				s.logto.Disturb(after(func(_ *http.Request, answer *httptest.ResponseRecorder) { answer.Header().Del("ETag") }))
+				guard := s.readyGuard(t)
+				s.logto.Disturb(fault)
+				time.Sleep(longestRefresh)
+				accept(t, guard, s.mint())
+				require.Positive(t, guard.Stats().KeyFetchFailures)
+				require.Equal(t, 1, guard.Stats().Keys)
+				require.Len(t, s.log.with("level=WARN", "fetching the keys failed"), 1)
+
+				late := s.guard(t)
+				require.Error(t, notReady(t, late))
+				refuse(t, late, s.mint(), logtoguard.ErrKeysUnavailable)
+				s.logto.Disturb(nil)
+				becomesReady(t, late)
+				time.Sleep(longestBackOff)
+				require.Len(t, s.log.with("level=WARN", "works again"), 2)
+			})
+		})
+	}
+}
+
+func TestLongestAnswers(t *testing.T) {
+	for name, fault := range map[string]func(keys ...any) logtotest.Fault{
+		"1 MiB": func(keys ...any) logtotest.Fault {
+			return answer(http.StatusOK, nil, padded(mebibyte, keys...))
+		},
+		"1 MiB, compressed": func(keys ...any) logtotest.Fault {
+			return answer(http.StatusOK, map[string]string{"Content-Encoding": "gzip"}, zipped(padded(mebibyte, keys...)))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *scene) {
+				s.logto.Disturb(fault(s.logto.Key().JWK()))
+				accept(t, s.readyGuard(t), s.mint())
+			})
+		})
+	}
+}
+
+// redirect sends requests for the key set there, where the key set is.
+func redirect(location string) logtotest.Fault {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == jwks {
+				http.Redirect(w, r, location, http.StatusTemporaryRedirect)
+				return
+			}
+			r.URL.Path = jwks
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+func TestRedirects(t *testing.T) {
+	for _, c := range []struct {
+		location string
+		followed bool
+	}{
+		{"/elsewhere", true},
+		{"http://127.0.0.1:3001/elsewhere", true},
+		{"//127.0.0.1:3001/elsewhere", true},
+		{"https://127.0.0.1:3001/elsewhere", false},
+		{"http://127.0.0.1:3002/elsewhere", false},
+		{"http://127.0.0.1/elsewhere", false},
+		{"http://localhost:3001/elsewhere", false},
+		{"http://127.0.0.1.example:3001/elsewhere", false},
+		{"http://127.0.0.1:3001@elsewhere.example:3001/elsewhere", false},
+		{"//elsewhere.example/elsewhere", false},
+		{"ftp://127.0.0.1:3001/elsewhere", false},
+		{jwks, false}, // forever
+	} {
+		t.Run(c.location, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *scene) {
+				s.logto.Disturb(redirect(c.location))
+				guard := s.guard(t)
+				if c.followed {
+					becomesReady(t, guard)
+					accept(t, guard, s.mint())
+					return
+				}
+				synctest.Wait()
+				require.LessOrEqual(t, s.fetches(), 10)
+				notReady(t, guard)
+				require.Zero(t, s.logto.Requests("/elsewhere"))
+				refuse(t, guard, s.mint(), logtoguard.ErrKeysUnavailable)
+			})
+		})
+	}
+}
+
+// The default port is the same origin, whether it is written or not.
+func TestRedirectToTheDefaultPort(t *testing.T) {
+	for _, address := range []string{"https://auth.example", "https://AUTH.example:443", "http://auth.example", "http://auth.example:80"} {
+		for _, location := range []string{"https://auth.example/elsewhere", "https://auth.example:443/elsewhere"} {
+			t.Run(address+" to "+location, func(t *testing.T) {
+				inBubble(t, func(t *testing.T, s *scene) {
+					s.logto.Disturb(redirect(location))
+					guard := s.guard(t, func(cfg *logtoguard.Config) { cfg.JWKSURL, cfg.InsecureHTTP = address+jwks, true })
+					if strings.HasPrefix(address, "https") {
+						becomesReady(t, guard)
+						return
+					}
+					notReady(t, guard)
+					require.Zero(t, s.logto.Requests("/elsewhere"))
+				})
+			})
+		}
+	}
+}
+
+// A client's own rules for redirects hold as well, and the client stays as it was.
+func TestClientOfTheCaller(t *testing.T) {
+	for name, c := range map[string]struct {
+		location string
+		rule     error
+		ready    bool
+		asked    bool
+	}{
+		"allows what is restricted": {"http://elsewhere.example/elsewhere", nil, false, false},
+		"allows what is allowed":    {"/elsewhere", nil, true, true},
+		"forbids what is allowed":   {"/elsewhere", errors.New("no redirects here"), false, true},
+		"wants to see the redirect": {"/elsewhere", http.ErrUseLastResponse, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *scene) {
+				s.logto.Disturb(redirect(c.location))
+				asked := make(chan struct{}, 100)
+				s.client.CheckRedirect = func(*http.Request, []*http.Request) error {
+					asked <- struct{}{}
+					return c.rule
+				}
+				guard := s.guard(t)
+				if synctest.Wait(); c.ready {
+					becomesReady(t, guard)
+				} else {
+					notReady(t, guard)
+				}
+				require.Equal(t, c.asked, len(asked) > 0)
+				require.Equal(t, c.ready, s.logto.Requests("/elsewhere") > 0)
+
+				require.Zero(t, s.client.Timeout)
+				seen := len(asked)
+				require.Equal(t, c.rule, s.client.CheckRedirect(nil, nil))
+				require.Len(t, asked, seen+1, "the caller's own function is still in its place")
+			})
+		})
+	}
+}
+
+// Through the client that the library makes for itself, over a socket.
+func TestDefaultClient(t *testing.T) {
+	logto, clock := newLogto(t, "ES256")
+	elsewhere, _ := newLogto(t, "ES256")
+	guard := newGuard(t, logto, clock)
+	ready(t, guard)
+	accept(t, guard, logto.Mint(logtotest.Token{}))
+
+	fresh := logtotest.NewKey("ES256").JWK()
+	for _, fault := range []logtotest.Fault{
+		redirect(elsewhere.URL() + jwks),
+		answer(http.StatusOK, map[string]string{"Content-Encoding": "gzip"}, zipped(padded(2*mebibyte, fresh))),
+	} {
+		logto.Disturb(fault)
+		refuse(t, guard, logto.Mint(logtotest.Token{}, kid("absent")), logtoguard.ErrKeysUnavailable)
+		accept(t, guard, logto.Mint(logtotest.Token{}))
+	}
+	require.Zero(t, elsewhere.Requests(jwks))
+}

@@ -1,0 +1,234 @@
+package logtoguard_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"math/big"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/logtotest"
+)
+
+type jwk = map[string]any
+
+// odd is an entry of a key set that is published next to a good key.
+type odd struct {
+	name string
+	// edit makes what is published of the JWK, which is as Logto writes it.
+	edit func(jwk) []any
+	// reason refuses the token that the key signed; nil: it is accepted.
+	reason error
+	// why is in the one log line; empty: nothing is logged.
+	why string
+}
+
+// TestOddKeys: what is odd about one key costs nobody the others.
+func TestOddKeys(t *testing.T) {
+	ec, rsa := logtotest.NewKey("ES256"), logtotest.NewKey("RS256")
+	for _, group := range []struct {
+		key  *logtotest.Key
+		odds []odd
+	}{
+		{ec, oddAnyKeys()}, {rsa, oddAnyKeys()}, {ec, oddECKeys()}, {rsa, oddRSAKeys(t)},
+		{logtotest.NewKey("ES384"), []odd{
+			{"ES256 declared on P-384", set("alg", "ES256"), logtoguard.ErrAlgorithm, ""},
+			{"ES512 declared on P-384", set("alg", "ES512"), logtoguard.ErrAlgorithm, ""},
+			{"ES256K declared on P-384", set("alg", "ES256K"), logtoguard.ErrAlgorithm, ""},
+		}},
+	} {
+		for _, o := range group.odds {
+			t.Run(group.key.Algorithm()+" "+o.name, func(t *testing.T) {
+				inBubble(t, func(t *testing.T, s *scene) {
+					published := o.edit(group.key.JWK())
+					// Whatever stands before the good key, or after it.
+					s.logto.Disturb(keySetOf(append(published, s.logto.Key().JWK())...))
+					guard := s.readyGuard(t)
+					accept(t, guard, s.mint())
+					judgeOdd(t, s, guard, group.key, o)
+
+					s.logto.Disturb(keySetOf(append([]any{s.logto.Key().JWK()}, published...)...))
+					again := s.readyGuard(t)
+					accept(t, again, s.mint())
+				})
+			})
+		}
+	}
+}
+
+func judgeOdd(t *testing.T, s *scene, guard *logtoguard.Guard, key *logtotest.Key, o odd) {
+	t.Helper()
+	synctest.Wait()
+	skipped := s.log.with("level=WARN", "skipped")
+	if o.why == "" {
+		require.Empty(t, skipped)
+	} else {
+		require.Len(t, skipped, 1)
+		require.Contains(t, skipped[0], o.why)
+	}
+	if token := s.mint(signedBy(key)); o.reason == nil {
+		accept(t, guard, token)
+	} else {
+		refuse(t, guard, token, o.reason)
+	}
+	// It is told once, and not again for an answer that says the same.
+	require.Len(t, s.log.with("level=WARN", "skipped"), len(skipped))
+}
+
+// set publishes the key with another value of a member; nil takes it away.
+func set(name string, value any) func(jwk) []any {
+	return func(k jwk) []any {
+		if k[name] = value; value == nil {
+			delete(k, name)
+		}
+		return []any{k}
+	}
+}
+
+// instead publishes something else.
+func instead(entries ...any) func(jwk) []any { return func(jwk) []any { return entries } }
+
+// text makes an entry of JSON text, where a map can't say it.
+func text(edit func(object string) string) func(jwk) []any {
+	return func(k jwk) []any {
+		object, err := json.Marshal(k)
+		if err != nil {
+			panic(err)
+		}
+		return []any{json.RawMessage(edit(string(object)))}
+	}
+}
+
+func oddAnyKeys() []odd {
+	other := logtotest.NewKey("ES512")
+	unknown := logtoguard.ErrUnknownKey
+	return []odd{
+		{"as it is", func(k jwk) []any { return []any{k} }, nil, ""},
+		{"no alg", set("alg", nil), nil, ""},
+		{"no use", set("use", nil), nil, ""},
+		{"unknown member", set("x-comment", []any{1, jwk{}}), nil, ""},
+		{"key_ops with verify", set("key_ops", []string{"sign", "verify"}), nil, ""},
+		{"twice", func(k jwk) []any { return []any{k, k} }, nil, ""},
+		{"twice, written differently", func(k jwk) []any { return []any{k, set("use", nil)(clone(k))[0]} }, nil, ""},
+		{"under its kid, one for encryption", func(k jwk) []any { return []any{k, set("use", "enc")(clone(k))[0]} }, nil, "use"},
+
+		{"use enc", set("use", "enc"), unknown, "use"},
+		{"use in capitals", set("use", "SIG"), unknown, "use"},
+		{"use not a string", set("use", 1), unknown, "skipped"},
+		{"key_ops without verify", set("key_ops", []string{"sign"}), unknown, "key_ops"},
+		{"key_ops empty", set("key_ops", []string{}), unknown, "key_ops"},
+		{"no kid", set("kid", nil), unknown, "kid"},
+		{"empty kid", set("kid", ""), unknown, "kid"},
+		{"kid not a string", set("kid", 7), unknown, "skipped"},
+		{"no kty", set("kty", nil), unknown, "type"},
+		{"unknown kty", set("kty", "AKP"), unknown, "type"},
+		{"kty not a string", set("kty", []string{"EC", "RSA"}), unknown, "skipped"},
+		{"alg not a string", set("alg", 256), unknown, "skipped"},
+		{"duplicate member", text(func(s string) string { return `{"use":"enc",` + s[1:] }), unknown, "duplicate"},
+		{"duplicate kid", text(func(s string) string { return s[:len(s)-1] + `,"kid":"b"}` }), unknown, "duplicate"},
+
+		{"alg of another type", set("alg", other.Algorithm()), logtoguard.ErrAlgorithm, ""},
+		{"alg HS256", set("alg", "HS256"), logtoguard.ErrAlgorithm, ""},
+		{"alg none", set("alg", "none"), logtoguard.ErrAlgorithm, ""},
+		{"alg unknown", set("alg", "ML-DSA-44"), logtoguard.ErrAlgorithm, ""},
+
+		{"two keys under one kid", func(k jwk) []any {
+			twin := other.JWK()
+			twin["kid"] = k["kid"]
+			return []any{k, twin}
+		}, unknown, "two different keys"},
+		{"two keys under one kid, the first again", func(k jwk) []any {
+			twin := other.JWK()
+			twin["kid"] = k["kid"]
+			return []any{k, twin, k}
+		}, unknown, "two different keys"},
+
+		{"null", instead(nil), unknown, "object"},
+		{"a string", instead("key"), unknown, "object"},
+		{"a number", instead(1), unknown, "object"},
+		{"an array", instead([]any{}), unknown, "object"},
+		{"an empty object", instead(jwk{}), unknown, "type"},
+		{"oct", instead(jwk{"kty": "oct", "kid": "oct", "k": encoded([]byte("secret"))}), unknown, "symmetric"},
+		{"OKP Ed25519", instead(jwk{"kty": "OKP", "crv": "Ed25519", "kid": "okp", "x": encoded(make([]byte, 32))}), unknown, "skipped"},
+		{"OKP X25519", instead(jwk{"kty": "OKP", "crv": "X25519", "kid": "okp", "x": encoded(make([]byte, 32))}), unknown, "skipped"},
+	}
+}
+
+func oddECKeys() []odd {
+	unknown := logtoguard.ErrUnknownKey
+	point := func(x, y []byte) func(jwk) []any {
+		return func(k jwk) []any {
+			k["x"], k["y"] = encoded(x), encoded(y)
+			return []any{k}
+		}
+	}
+	full := make([]byte, 32)
+	for i := range full {
+		full[i] = 0xff
+	}
+	return []odd{
+		{"unknown curve", set("crv", "P-999"), unknown, "skipped"},
+		{"secp256k1", set("crv", "secp256k1"), unknown, "skipped"},
+		{"no curve", set("crv", nil), unknown, "skipped"},
+		{"another curve", set("crv", "P-384"), unknown, "skipped"},
+		{"no y", set("y", nil), unknown, "skipped"},
+		{"x not base64", set("x", "?"), unknown, "skipped"},
+		{"x not a string", set("x", 1), unknown, "skipped"},
+		{"private", set("d", encoded(full[:31])), unknown, "private"},
+		{"point off the curve", func(k jwk) []any { k["x"] = k["y"]; return []any{k} }, unknown, "curve"},
+		{"point at infinity", point(make([]byte, 32), make([]byte, 32)), unknown, "curve"},
+		{"empty coordinates", point(nil, nil), unknown, "skipped"},
+		{"coordinates beyond the field", point(full, full), unknown, "curve"},
+		{"coordinates far too long", point(make([]byte, 4096), append(make([]byte, 4096), full...)), unknown, "curve"},
+	}
+}
+
+func oddRSAKeys(t *testing.T) []odd {
+	unknown := logtoguard.ErrUnknownKey
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	short := func(bits int) string { // as crypto/rsa doesn't make them any more
+		n := new(big.Int).SetBit(private.N, bits-1, 1)
+		n.And(n, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(bits)), big.NewInt(1)))
+		return encoded(n.Bytes())
+	}
+	even := new(big.Int).Sub(private.N, big.NewInt(1))
+	return []odd{
+		{"with alg RS256", set("alg", "RS256"), nil, ""},
+		{"with alg PS256", set("alg", "PS256"), logtoguard.ErrAlgorithm, ""},
+		{"with alg RS512", set("alg", "RS512"), logtoguard.ErrAlgorithm, ""},
+		{"1,024 bits", set("n", short(1024)), unknown, "weak"},
+		{"2,047 bits", set("n", short(2047)), unknown, "weak"},
+		{"1,024 bits with zeros in front", set("n", "AAAA"+encoded(make([]byte, 1023))+short(1024)), unknown, "weak"},
+		{"even modulus", set("n", encoded(even.Bytes())), unknown, "weak"},
+		{"no modulus", set("n", nil), unknown, "skipped"},
+		{"exponent 0", set("e", "AA"), unknown, "weak"},
+		{"exponent 1", set("e", "AQ"), unknown, "weak"},
+		{"exponent even", set("e", "AQAA"), unknown, "weak"},
+		{"exponent beyond 64 bits", set("e", encoded([]byte{1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1})), unknown, "skipped"},
+		{"private", func(k jwk) []any {
+			return []any{jwk{
+				"kty": "RSA", "kid": k["kid"],
+				"n": encoded(private.N.Bytes()), "e": "AQAB", "d": encoded(private.D.Bytes()),
+				"p": encoded(private.Primes[0].Bytes()), "q": encoded(private.Primes[1].Bytes()),
+				"dp": encoded(private.Precomputed.Dp.Bytes()), "dq": encoded(private.Precomputed.Dq.Bytes()),
+				"qi": encoded(private.Precomputed.Qinv.Bytes()),
+			}}
+		}, unknown, "private"},
+	}
+}
+
+func encoded(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+func clone(k jwk) jwk {
+	c := jwk{}
+	for name, value := range k {
+		c[name] = value
+	}
+	return c
+}

@@ -1,0 +1,140 @@
+package logtoguard_test
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/logtotest"
+)
+
+// That Close ends all goroutines is what the bubble itself judges: it does not
+// end before them.
+func TestClose(t *testing.T) {
+	for name, prepare := range map[string]func(*testing.T, *scene) *logtoguard.Guard{
+		"at once": func(t *testing.T, s *scene) *logtoguard.Guard { return s.guard(t) },
+		"during the first fetch": func(t *testing.T, s *scene) *logtoguard.Guard {
+			s.logto.Disturb(hold(nil))
+			return s.guard(t)
+		},
+		"between two tries": func(t *testing.T, s *scene) *logtoguard.Guard {
+			s.logto.Disturb(logtotest.Down())
+			return s.guard(t)
+		},
+		"with keys": func(t *testing.T, s *scene) *logtoguard.Guard { return s.readyGuard(t) },
+		"during a refresh": func(t *testing.T, s *scene) *logtoguard.Guard {
+			guard := s.readyGuard(t)
+			s.logto.Disturb(hold(nil))
+			time.Sleep(longestRefresh)
+			return guard
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *scene) {
+				guard := prepare(t, s)
+				if name != "at once" {
+					synctest.Wait()
+				}
+				begin, warnings := time.Now(), len(s.log.with("level=WARN"))
+				require.NoError(t, guard.Close())
+				require.NoError(t, guard.Close())
+				require.Zero(t, time.Since(begin))
+				fetches := s.fetches()
+
+				e := refuse(t, guard, s.mint(), logtoguard.ErrClosed)
+				require.Equal(t, http.StatusServiceUnavailable, e.Status)
+				require.Empty(t, e.Challenge())
+				refuse(t, guard, s.mint(kid("absent")), logtoguard.ErrClosed)
+				refuse(t, guard, "", logtoguard.ErrClosed)
+				require.ErrorIs(t, guard.Ready(t.Context()), logtoguard.ErrClosed)
+				time.Sleep(time.Hour)
+				require.Equal(t, fetches, s.fetches())
+				require.Len(t, s.log.with("level=WARN"), warnings, "a fetch that Close ended has not failed")
+			})
+		})
+	}
+}
+
+// slowToEnd is a transport that takes its time after the request was cancelled.
+type slowToEnd struct{ ended chan struct{} }
+
+func (s slowToEnd) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	time.Sleep(time.Second)
+	close(s.ended)
+	return nil, r.Context().Err()
+}
+
+// When Close returns nothing of the guard's runs any more.
+func TestCloseWaitsForTheEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		transport := slowToEnd{make(chan struct{})}
+		guard := s.guard(t, func(cfg *logtoguard.Config) { cfg.HTTPClient = &http.Client{Transport: transport} })
+		synctest.Wait()
+		require.NoError(t, guard.Close())
+		select {
+		case <-transport.ended:
+		default:
+			require.Fail(t, "the fetch goes on")
+		}
+	})
+}
+
+func TestCloseWhileRequestsWait(t *testing.T) {
+	for name, withKeys := range map[string]bool{"before the first keys": false, "absent kid": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *scene) {
+				var guard *logtoguard.Guard
+				if withKeys {
+					guard = s.readyGuard(t)
+				}
+				s.logto.Disturb(hold(nil))
+				if !withKeys {
+					guard = s.guard(t)
+				}
+				begin := time.Now()
+				var probe <-chan error
+				if !withKeys {
+					probe = background(func() error { return guard.Ready(context.Background()) })
+				}
+				go func() {
+					synctest.Wait()
+					var several sync.WaitGroup
+					for range 10 {
+						several.Go(func() { _ = guard.Close() })
+					}
+				}()
+				for _, err := range crowd(t.Context(), guard, 100, func(int) string { return s.mint(kid("absent")) }) {
+					require.ErrorIs(t, err, logtoguard.ErrClosed)
+				}
+				if probe != nil {
+					require.ErrorIs(t, <-probe, logtoguard.ErrClosed)
+				}
+				require.Zero(t, time.Since(begin))
+			})
+		})
+	}
+}
+
+// Requests that come while Close runs are answered, one way or the other.
+func TestCloseAmongRequests(t *testing.T) {
+	for range 20 {
+		inBubble(t, func(t *testing.T, s *scene) {
+			guard := s.readyGuard(t)
+			s.logto.Rotate("")
+			done := background(guard.Close)
+			for _, err := range crowd(t.Context(), guard, 50, func(int) string { return s.mint() }) {
+				if err != nil {
+					require.ErrorIs(t, err, logtoguard.ErrClosed)
+				}
+			}
+			require.NoError(t, <-done)
+		})
+	}
+}

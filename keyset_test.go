@@ -1,0 +1,287 @@
+package logtoguard_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/logtotest"
+)
+
+func TestOneFetchHoweverManyWait(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		release := make(chan struct{})
+		s.logto.Disturb(hold(release))
+		guard := s.guard(t)
+		token := s.mint()
+		go func() {
+			synctest.Wait() // until all of them wait
+			close(release)
+		}()
+		for _, err := range crowd(t.Context(), guard, 1000, func(int) string { return token }) {
+			require.NoError(t, err)
+		}
+		require.Equal(t, 1, s.fetches())
+	})
+}
+
+// Whoever gives up is answered at once, and takes the fetch away from nobody.
+func TestCallerGivesUp(t *testing.T) {
+	for name, withKeys := range map[string]bool{"before the first keys": false, "absent kid": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *scene) {
+				release := make(chan struct{})
+				var guard *logtoguard.Guard
+				if withKeys {
+					guard = s.readyGuard(t)
+					s.logto.Rotate("")
+				}
+				s.logto.Disturb(hold(release))
+				if !withKeys {
+					guard = s.guard(t)
+				}
+				token := s.mint()
+				cancelled, cancel := context.WithCancel(t.Context())
+				hasty := background(func() error { _, err := guard.Verify(cancelled, token); return err })
+				patient := background(func() error { _, err := guard.Verify(t.Context(), token); return err })
+				synctest.Wait()
+				cancel()
+				err := <-hasty
+				require.ErrorIs(t, err, logtoguard.ErrKeysUnavailable)
+				require.ErrorIs(t, err, context.Canceled)
+				var e *logtoguard.Error
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, http.StatusServiceUnavailable, e.Status)
+				require.Zero(t, guard.Stats().Accepted)
+				require.Empty(t, guard.Stats().Refused)
+
+				close(release)
+				require.NoError(t, <-patient)
+				require.EqualValues(t, s.fetches(), guard.Stats().KeyFetches)
+				require.Equal(t, map[bool]int{false: 1, true: 2}[withKeys], s.fetches())
+				require.EqualValues(t, 1, guard.Stats().Accepted)
+				require.Empty(t, guard.Stats().Refused)
+				require.Zero(t, guard.Stats().KeyFetchFailures)
+			})
+		})
+	}
+}
+
+func TestDeadlineOfTheCaller(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		s.logto.Disturb(hold(nil))
+		guard := s.guard(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begin := time.Now()
+		_, err := guard.Verify(ctx, s.mint())
+		require.ErrorIs(t, err, logtoguard.ErrKeysUnavailable)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(begin))
+		require.Empty(t, guard.Stats().Refused)
+	})
+}
+
+// A stranger who makes up kids makes three fetches, and then one every 10 s.
+func TestUnknownKidsAreRationed(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		clock := logtotest.NewClock(time.Now())
+		guard := s.readyGuard(t, clockOf(clock))
+		flood := func(more int) {
+			t.Helper()
+			before := s.fetches()
+			for i := range 1000 {
+				e := refuse(t, guard, s.mint(kid(fmt.Sprint("made up ", i))), logtoguard.ErrUnknownKey)
+				require.Equal(t, http.StatusUnauthorized, e.Status)
+			}
+			require.Equal(t, more, s.fetches()-before)
+		}
+		flood(3)
+		flood(0)
+		clock.Advance(10*time.Second - 1)
+		flood(0)
+		clock.Advance(1)
+		flood(1)
+		clock.Advance(20 * time.Second)
+		flood(2)
+		clock.Advance(time.Hour)
+		accept(t, guard, s.mint(func(d *logtotest.Draft) { d.Claims["exp"] = clock.Now().Add(time.Minute).Unix() }))
+		synctest.Wait()
+	})
+}
+
+func TestUnknownKidsAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		guard := s.readyGuard(t)
+		for _, err := range crowd(t.Context(), guard, 1000, func(i int) string { return s.mint(kid(fmt.Sprint(i))) }) {
+			require.ErrorIs(t, err, logtoguard.ErrUnknownKey)
+		}
+		require.LessOrEqual(t, s.fetches(), 1+3)
+	})
+}
+
+// emptyBucket uses up the fetches for absent kids.
+func emptyBucket(t *testing.T, s *scene, guard *logtoguard.Guard, reason error) {
+	t.Helper()
+	before := s.fetches()
+	for i := range 3 {
+		refuse(t, guard, s.mint(kid(fmt.Sprint("early ", i))), reason)
+		require.Equal(t, i+1, s.fetches()-before, "one fetch decides")
+	}
+}
+
+// With the bucket empty nobody waits, whatever becomes of a fetch.
+func TestEmptyBucketAnswersAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		guard := s.readyGuard(t)
+		emptyBucket(t, s, guard, logtoguard.ErrUnknownKey)
+		s.logto.Disturb(hold(nil))
+		begin, before := time.Now(), s.fetches()
+		e := refuse(t, guard, s.mint(kid("late")), logtoguard.ErrUnknownKey)
+		require.Equal(t, http.StatusUnauthorized, e.Status)
+		require.Zero(t, time.Since(begin))
+		require.Equal(t, before, s.fetches())
+	})
+}
+
+// While the issuer fails nobody knows whether a kid is one of its keys.
+func TestUnknownKidsWhileTheIssuerFails(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		guard := s.readyGuard(t)
+		s.logto.Disturb(logtotest.Status(http.StatusInternalServerError))
+		emptyBucket(t, s, guard, logtoguard.ErrKeysUnavailable)
+		before := s.fetches()
+		e := refuse(t, guard, s.mint(kid("late")), logtoguard.ErrKeysUnavailable)
+		require.Equal(t, http.StatusServiceUnavailable, e.Status)
+		require.Empty(t, e.Challenge())
+		require.GreaterOrEqual(t, e.RetryAfter, time.Second)
+		require.Equal(t, before, s.fetches())
+		accept(t, guard, s.mint()) // the known key is not concerned
+
+		s.logto.Disturb(nil)
+		time.Sleep(longestBackOff)
+		refuse(t, guard, s.mint(kid("late")), logtoguard.ErrUnknownKey)
+	})
+}
+
+func TestClockSetBackward(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		clock := logtotest.NewClock(time.Now())
+		guard := s.readyGuard(t, clockOf(clock))
+		emptyBucket(t, s, guard, logtoguard.ErrUnknownKey)
+		clock.Advance(-24 * time.Hour)
+		mint := func(edits ...func(*logtotest.Draft)) string {
+			edits = append(edits, func(d *logtotest.Draft) { d.Claims["iat"] = clock.Now().Unix() })
+			return s.mint(edits...)
+		}
+		before := s.fetches()
+		accept(t, guard, mint())
+		refuse(t, guard, mint(kid("a")), logtoguard.ErrUnknownKey)
+		require.Equal(t, before, s.fetches())
+		// The bucket is full after 30 s; that there is one fetch takes 10.
+		clock.Advance(30 * time.Second)
+		s.logto.Rotate("")
+		accept(t, guard, mint())
+		require.Equal(t, before+1, s.fetches())
+	})
+}
+
+// A stranger can write anything into a token: only an absent kid in a token that
+// is right in all else is worth a fetch.
+func TestWhatNeverFetches(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		guard := s.readyGuard(t)
+		forger := logtotest.NewKey("ES256")
+		claim := func(name string, value any) func(*logtotest.Draft) {
+			return func(d *logtotest.Draft) { d.Claims[name], d.Header["kid"] = value, "unknown" }
+		}
+		for name, c := range map[string]struct {
+			edit   func(*logtotest.Draft)
+			reason error
+		}{
+			"bad signature":     {func(d *logtotest.Draft) { d.Key = forger }, logtoguard.ErrSignature},
+			"no signature":      {func(d *logtotest.Draft) { d.Key = nil }, logtoguard.ErrSignature},
+			"alg of other keys": {func(d *logtotest.Draft) { d.Header["alg"] = "ES384" }, logtoguard.ErrAlgorithm},
+			"alg none":          {func(d *logtotest.Draft) { d.Header["alg"] = "none" }, logtoguard.ErrAlgorithm},
+			"alg HS256":         {func(d *logtotest.Draft) { d.Header["alg"], d.Header["kid"] = "HS256", "unknown" }, logtoguard.ErrAlgorithm},
+			"no kid":            {func(d *logtotest.Draft) { delete(d.Header, "kid") }, logtoguard.ErrMalformed},
+			"ID token":          {func(d *logtotest.Draft) { d.Header["typ"], d.Header["kid"] = "JWT", "unknown" }, logtoguard.ErrNotAccessToken},
+			"jku":               {func(d *logtotest.Draft) { d.Header["jku"], d.Key = s.logto.URL()+"/elsewhere", forger }, logtoguard.ErrSignature},
+			"jwk":               {func(d *logtotest.Draft) { d.Header["jwk"], d.Key = forger.JWK(), forger }, logtoguard.ErrSignature},
+			"other issuer":      {claim("iss", "https://elsewhere.example/oidc"), logtoguard.ErrIssuer},
+			"other audience":    {claim("aud", "https://elsewhere.example"), logtoguard.ErrAudience},
+			"expired":           {claim("exp", time.Now().Add(-time.Minute).Unix()), logtoguard.ErrExpired},
+			"not yet valid":     {claim("nbf", time.Now().Add(time.Hour).Unix()), logtoguard.ErrNotYetValid},
+			"no subject":        {claim("sub", ""), logtoguard.ErrClaims},
+		} {
+			refuse(t, guard, s.mint(c.edit), c.reason)
+			require.Equal(t, 1, s.fetches(), name)
+		}
+		refuse(t, guard, "opaque", logtoguard.ErrOpaqueToken)
+		synctest.Wait()
+		require.Equal(t, 1, s.fetches())
+		require.Zero(t, s.logto.Requests("/elsewhere"))
+	})
+}
+
+func TestRefreshInterval(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		var fetches times
+		s.logto.Disturb(fetches.before(nil))
+		guard := s.readyGuard(t)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		gaps := fetches.gaps()
+		require.GreaterOrEqual(t, len(gaps), 10)
+		require.LessOrEqual(t, len(gaps), 13)
+		different := map[time.Duration]bool{}
+		for _, gap := range gaps {
+			require.InDelta(t, (5 * time.Minute).Seconds(), gap.Seconds(), 30)
+			different[gap] = true
+		}
+		require.Greater(t, len(different), 1, "without jitter all servers ask at the same moment")
+		require.EqualValues(t, s.fetches(), guard.Stats().KeyFetches)
+		require.Zero(t, guard.Stats().KeyFetchFailures)
+	})
+}
+
+// What confirms the keys renews their age, and costs nothing else.
+func TestUnchangedKeys(t *testing.T) {
+	for name, c := range map[string]struct {
+		etag   bool
+		status int
+	}{
+		"304":              {true, http.StatusNotModified},
+		"200 without ETag": {false, http.StatusOK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *scene) {
+				statuses := make(chan int, 1000)
+				s.logto.Disturb(after(func(_ *http.Request, answer *httptest.ResponseRecorder) {
+					if !c.etag {
+						answer.Header().Del("ETag")
+					}
+					statuses <- answer.Code
+				}))
+				guard := s.readyGuard(t)
+				require.Equal(t, http.StatusOK, <-statuses)
+				time.Sleep(greatestAge + time.Hour)
+				accept(t, guard, s.mint())
+				require.LessOrEqual(t, guard.Stats().KeyAge, longestRefresh)
+				require.Equal(t, 1, guard.Stats().Keys)
+				require.Greater(t, len(statuses), 250)
+				for range len(statuses) {
+					require.Equal(t, c.status, <-statuses)
+				}
+				require.Len(t, s.log.with("keys changed"), 1)
+			})
+		})
+	}
+}

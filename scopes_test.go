@@ -1,0 +1,268 @@
+package logtoguard_test
+
+import (
+	"log/slog"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/logtotest"
+)
+
+type routeCheck = func(http.Handler) http.Handler
+
+// organization makes the check of a route that serves one organization.
+func organization(id string) routeCheck {
+	return logtoguard.RequireOrganization(func(*http.Request) string { return id })
+}
+
+// chain runs the checks in the order given.
+func chain(checks ...routeCheck) routeCheck {
+	return func(next http.Handler) http.Handler {
+		for i := len(checks) - 1; i >= 0; i-- {
+			next = checks[i](next)
+		}
+		return next
+	}
+}
+
+const (
+	scopeChallenge        = `Bearer error="insufficient_scope", scope="read:products"`
+	organizationChallenge = `Bearer error="insufficient_scope"`
+)
+
+func TestRouteChecks(t *testing.T) {
+	logto, clock := newLogto(t, "")
+	guard := newGuard(t, logto, clock)
+	read, readWrite := logtoguard.RequireScope("read:products"), logtoguard.RequireScope("read:products", "write:products")
+	either := logtoguard.RequireAnyScope("read:products", "write:products")
+	anyOrganization := logtoguard.RequireAnyOrganization()
+	scopes := func(scopes ...string) logtotest.Token { return logtotest.Token{Scopes: scopes} }
+	acme := func(scopes ...string) logtotest.Token { return logtotest.Token{OrganizationID: "acme", Scopes: scopes} }
+	const both = `Bearer error="insufficient_scope", scope="read:products write:products"`
+	tests := []struct {
+		name      string
+		check     routeCheck
+		token     logtotest.Token
+		challenge string // let in if empty
+	}{
+		{"held", read, scopes("read:products"), ""},
+		{"held among others", read, scopes("x", "read:products", "y"), ""},
+		{"missing", read, scopes("write:products"), scopeChallenge},
+		{"no scope at all", read, scopes(), scopeChallenge},
+		{"longer", read, scopes("read:products2"), scopeChallenge},
+		{"shorter", read, scopes("read:product", "s"), scopeChallenge},
+		{"upper case", read, scopes("READ:PRODUCTS"), scopeChallenge},
+		{"all held", readWrite, scopes("write:products", "read:products"), ""},
+		{"one of two missing", readWrite, scopes("read:products"), both},
+		{"the other of two missing", readWrite, scopes("write:products"), both},
+		{"one after the other", chain(read, logtoguard.RequireScope("write:products")), scopes("read:products"), `Bearer error="insufficient_scope", scope="write:products"`},
+		{"any: the first", either, scopes("read:products"), ""},
+		{"any: the second", either, scopes("write:products"), ""},
+		{"any: both", either, scopes("write:products", "read:products"), ""},
+		{"any: none", either, scopes("x"), both},
+
+		{"an organization's scope where nobody accepted it", read, acme("read:products"), scopeChallenge},
+		{"an organization's scope, any", either, acme("read:products"), both},
+		{"an organization's scope, accepted", chain(organization("acme"), read), acme("read:products"), ""},
+		{"an organization's scope, accepted, any", chain(organization("acme"), either), acme("read:products"), ""},
+		{"accepted too late", chain(read, organization("acme")), acme("read:products"), scopeChallenge},
+		{"accepted, without the scope", chain(organization("acme"), read), acme("write:products"), scopeChallenge},
+		{"another organization", chain(organization("other"), read), acme("read:products"), organizationChallenge},
+		{"upper case organization", organization("ACME"), acme(), organizationChallenge},
+		{"two organizations", chain(organization("acme"), organization("other")), acme(), organizationChallenge},
+		{"the same twice", chain(organization("acme"), organization("acme"), read), acme("read:products"), ""},
+		{"an empty id", organization(""), acme(), organizationChallenge},
+		{"an empty id and a plain token", organization(""), scopes("read:products"), organizationChallenge},
+		{"a plain token", organization("acme"), scopes("read:products"), organizationChallenge},
+		{"any organization", chain(anyOrganization, read), acme("read:products"), ""},
+		{"any organization and a plain token", anyOrganization, scopes("read:products"), organizationChallenge},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := serve(guard.Handler(tt.check(noContent)), "Bearer "+logto.Mint(tt.token))
+			require.Equal(t, tt.challenge, w.Header().Get("WWW-Authenticate"))
+			if tt.challenge == "" {
+				require.Equal(t, http.StatusNoContent, w.Code)
+			} else {
+				require.Equal(t, http.StatusForbidden, w.Code)
+			}
+		})
+	}
+}
+
+// What a check's caller does with the slice later is not the route's business.
+func TestRouteChecksCopyScopes(t *testing.T) {
+	logto, clock := newLogto(t, "")
+	guard := newGuard(t, logto, clock)
+	scopes := []string{"write:products"}
+	all, one := logtoguard.RequireScope(scopes...), logtoguard.RequireAnyScope(scopes...)
+	scopes[0] = "read:products"
+	for _, check := range []routeCheck{all, one} {
+		w := serve(guard.Handler(check(noContent)), "Bearer "+logto.Mint(logtotest.Token{Scopes: scopes}))
+		require.Equal(t, http.StatusForbidden, w.Code)
+	}
+}
+
+func TestRouteChecksPanicAtWiring(t *testing.T) {
+	for name, scopes := range map[string][]string{
+		"none": {}, "empty": {""}, "empty among others": {"a", ""}, "space": {"a b"}, "leading space": {" a"},
+	} {
+		require.Panics(t, func() { logtoguard.RequireScope(scopes...) }, name)
+		require.Panics(t, func() { logtoguard.RequireAnyScope(scopes...) }, name)
+	}
+	require.Panics(t, func() { logtoguard.RequireOrganization(nil) })
+}
+
+func TestRouteChecksWithoutClaims(t *testing.T) {
+	logto, clock := newLogto(t, "")
+	var guardLog, defaultLog logSink
+	guard := newGuard(t, logto, clock, func(c *logtoguard.Config) {
+		c.Logger = guardLog.logger(slog.LevelError)
+		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ *logtoguard.Error) { w.WriteHeader(http.StatusTeapot) }
+	})
+	before := slog.Default()
+	t.Cleanup(func() { slog.SetDefault(before) })
+	slog.SetDefault(defaultLog.logger(slog.LevelError))
+
+	for name, check := range map[string]routeCheck{
+		"RequireScope":           logtoguard.RequireScope("a"),
+		"RequireAnyScope":        logtoguard.RequireAnyScope("a"),
+		"RequireOrganization":    organization("acme"),
+		"RequireAnyOrganization": logtoguard.RequireAnyOrganization(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			defaultLog.buf.Reset()
+			w := serve(guard.Optional(check(noContent)))
+			require.Equal(t, http.StatusTeapot, w.Code)
+			require.Equal(t, "Bearer", w.Header().Get("WWW-Authenticate"))
+			require.Empty(t, defaultLog.String()+guardLog.String())
+
+			// Not even a token helps where no guard looks at it.
+			w = serve(check(noContent), "Bearer "+logto.Mint(logtotest.Token{Scopes: []string{"a"}, OrganizationID: "acme"}))
+			require.Equal(t, http.StatusUnauthorized, w.Code)
+			require.Equal(t, "Bearer", w.Header().Get("WWW-Authenticate"))
+			require.JSONEq(t, `{"error":"no_token","error_description":"no access token: send one as Authorization: Bearer"}`, w.Body.String())
+			require.Contains(t, defaultLog.String(), "level=ERROR")
+			require.Contains(t, defaultLog.String(), "Guard.Handler")
+		})
+	}
+}
+
+// Claims know the guard that made them; those from nowhere hold nothing.
+func TestRouteChecksAnswerForTheGuard(t *testing.T) {
+	logto, clock := newLogto(t, "")
+	var guardLog, defaultLog logSink
+	var reasons []string
+	guard := newGuard(t, logto, clock, func(c *logtoguard.Config) {
+		c.Logger = guardLog.logger(slog.LevelDebug)
+		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *logtoguard.Error) {
+			reasons = append(reasons, e.Reason)
+			w.WriteHeader(e.Status)
+		}
+	})
+	before := slog.Default()
+	t.Cleanup(func() { slog.SetDefault(before) })
+	slog.SetDefault(defaultLog.logger(slog.LevelDebug))
+
+	acme := "Bearer " + logto.Mint(logtotest.Token{OrganizationID: "acme"})
+	serve(guard.Handler(logtoguard.RequireScope("a")(noContent)), acme)
+	serve(guard.Handler(chain(organization("acme"), logtoguard.RequireAnyScope("a"))(noContent)), acme)
+	serve(guard.Handler(organization("other")(noContent)), acme)
+	require.Equal(t, []string{"scope", "scope", "organization"}, reasons)
+	require.Len(t, guardLog.refusals(), 3)
+	require.Equal(t, map[string]uint64{"scope": 2, "organization": 1}, guard.Stats().Refused)
+	require.Empty(t, defaultLog.String())
+
+	for _, claims := range []*logtoguard.Claims{nil, {}} {
+		nowhere := func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				next.ServeHTTP(w, r.WithContext(logtoguard.ContextWithClaims(r.Context(), claims)))
+			})
+		}
+		for _, check := range []routeCheck{logtoguard.RequireScope("a"), logtoguard.RequireAnyScope("a"), organization("acme"), organization(""), logtoguard.RequireAnyOrganization()} {
+			w := serve(chain(nowhere, check)(noContent))
+			require.Equal(t, map[bool]int{true: 401, false: 403}[claims == nil], w.Code)
+			require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+		}
+	}
+	require.Len(t, reasons, 3)
+	require.NotEmpty(t, defaultLog.refusals())
+}
+
+func TestOrganizationTokens(t *testing.T) {
+	logto, clock := newLogto(t, "")
+	guard := newGuard(t, logto, clock, func(c *logtoguard.Config) { c.Audience, c.OrganizationTokens = nil, true })
+	const acme = "urn:logto:organization:acme"
+	tests := []struct {
+		name         string
+		audience     any
+		claimed      any // organization_id; nil: none
+		organization string
+		is           error
+	}{
+		{"its audience", acme, nil, "acme", nil},
+		{"an array", []string{acme}, nil, "acme", nil},
+		{"an array with a resource", []string{shopping, acme}, nil, "acme", nil},
+		{"the same twice", []string{acme, acme}, nil, "acme", nil},
+		{"the claim agrees", acme, "acme", "acme", nil},
+		{"an id with colons", acme + ":x", nil, "acme:x", nil},
+		{"the claim contradicts", acme, "other", "", logtoguard.ErrClaims},
+		{"the claim is empty", acme, "", "", logtoguard.ErrClaims},
+		{"the claim is no string", acme, []string{"acme"}, "", logtoguard.ErrClaims},
+		{"two organizations", []string{acme, "urn:logto:organization:other"}, nil, "", logtoguard.ErrAudience},
+		{"two organizations, one claimed", []string{acme, "urn:logto:organization:other"}, "acme", "", logtoguard.ErrAudience},
+		{"all organizations", "urn:logto:resource:organizations", nil, "", logtoguard.ErrAudience},
+		{"all organizations, one claimed", "urn:logto:resource:organizations", "acme", "", logtoguard.ErrAudience},
+		{"no id", "urn:logto:organization:", nil, "", logtoguard.ErrAudience},
+		{"no id, one claimed", "urn:logto:organization:", "acme", "", logtoguard.ErrAudience},
+		{"almost the prefix", "urn:logto:organizations:acme", nil, "", logtoguard.ErrAudience},
+		{"upper case", "URN:LOGTO:ORGANIZATION:acme", nil, "", logtoguard.ErrAudience},
+		{"the prefix within", "x" + acme, nil, "", logtoguard.ErrAudience},
+		{"a resource for an organization", shopping, "acme", "", logtoguard.ErrAudience},
+		{"a resource", shopping, nil, "", logtoguard.ErrAudience},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			token := logto.Mint(logtotest.Token{Scopes: []string{"read:orders"}}, claim("aud", tt.audience), func(d *logtotest.Draft) {
+				if tt.claimed != nil {
+					d.Claims["organization_id"] = tt.claimed
+				}
+			})
+			claims, err := guard.Verify(t.Context(), token)
+			require.ErrorIs(t, err, tt.is)
+			if tt.is != nil {
+				var e *logtoguard.Error
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, http.StatusUnauthorized, e.Status)
+				return
+			}
+			require.Equal(t, tt.organization, claims.OrganizationID())
+			require.False(t, claims.HasScope("read:orders"))
+			check := chain(organization(tt.organization), logtoguard.RequireScope("read:orders"))
+			require.Equal(t, http.StatusNoContent, serve(guard.Handler(check(noContent)), "Bearer "+token).Code)
+			require.Equal(t, http.StatusForbidden, serve(guard.Handler(logtoguard.RequireScope("read:orders")(noContent)), "Bearer "+token).Code)
+		})
+	}
+}
+
+// A guard for a resource takes no organization token, and what an audience names beside it binds the token.
+func TestResourceGuardAndOrganizations(t *testing.T) {
+	logto, clock := newLogto(t, "")
+	guard := newGuard(t, logto, clock)
+	const acme = "urn:logto:organization:acme"
+	_, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Audience: acme}))
+	require.ErrorIs(t, err, logtoguard.ErrAudience)
+	claims, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Scopes: []string{"a"}}, claim("aud", []string{shopping, acme})))
+	require.NoError(t, err)
+	require.Equal(t, "acme", claims.OrganizationID())
+	require.False(t, claims.HasScope("a"))
+	_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{OrganizationID: "other"}, claim("aud", []string{shopping, acme})))
+	require.ErrorIs(t, err, logtoguard.ErrClaims)
+	for _, id := range []any{"", nil, 7, []string{"acme"}} {
+		_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, claim("organization_id", id)))
+		require.ErrorIs(t, err, logtoguard.ErrClaims, "%v", id)
+	}
+}
