@@ -24,7 +24,6 @@ type Claims struct {
 	actor        string
 	id           string
 	issuedAt     time.Time
-	notBefore    time.Time
 	expiresAt    time.Time
 	payload      []byte
 
@@ -32,6 +31,10 @@ type Claims struct {
 	accepted bool
 	// guard made these claims, and answers for the route checks.
 	guard *Guard
+
+	// What a verified token depends on from now on: see Guard.known.
+	key                   *key
+	validFrom, validUntil time.Time
 }
 
 // Subject returns sub: the user's ID, or the application's ID for a machine.

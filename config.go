@@ -31,14 +31,11 @@ func (cfg Config) settle() (settings, error) {
 	var f faults
 	s := settings{
 		logger:     cfg.Logger,
-		now:        cfg.Now,
+		now:        wallClock(cfg.Now),
 		httpClient: cfg.HTTPClient,
 	}
 	if s.logger == nil {
 		s.logger = slog.Default()
-	}
-	if s.now == nil {
-		s.now = time.Now
 	}
 	issuers := []string{f.endpoint("Endpoint", cfg.Endpoint, cfg.InsecureHTTP) + "/oidc"}
 	for i, domain := range cfg.CustomDomains {
@@ -67,6 +64,15 @@ func (cfg Config) settle() (settings, error) {
 	}
 	cfg.warn(s.logger)
 	return s, nil
+}
+
+// wallClock leaves the monotonic clock out of comparisons: it stands still while a
+// machine sleeps, and keys and tokens grow older.
+func wallClock(now func() time.Time) func() time.Time {
+	if now == nil {
+		now = time.Now
+	}
+	return func() time.Time { return now().Round(0) }
 }
 
 func skew(d time.Duration) time.Duration {

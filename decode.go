@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -36,49 +35,64 @@ func parseToken(compact string) (t token, e *Error) {
 	if strings.ContainsAny(compact, "\r\n") {
 		return t, malformedToken.because(nil)
 	}
-	lastDot := strings.LastIndexByte(compact, '.')
-	t.signed = []byte(compact[:lastDot])
-	header, payload, _ := strings.Cut(compact[:lastDot], ".")
-	for _, part := range []struct {
-		encoded string
-		decoded *[]byte
-	}{{header, &t.header}, {payload, &t.payload}, {compact[lastDot+1:], &t.signature}} {
-		decoded, err := base64.RawURLEncoding.Strict().DecodeString(part.encoded)
-		if err != nil {
-			return t, malformedToken.because(err)
-		}
-		*part.decoded = decoded
+	all := []byte(compact)
+	first, last := strings.IndexByte(compact, '.'), strings.LastIndexByte(compact, '.')
+	var errs [3]error
+	t.header, errs[0] = decodeBase64(all[:first])
+	t.payload, errs[1] = decodeBase64(all[first+1 : last])
+	t.signature, errs[2] = decodeBase64(all[last+1:])
+	t.signed = all[:last]
+	if err := errors.Join(errs[:]...); err != nil {
+		return t, malformedToken.because(err)
 	}
 	return t, nil
 }
 
+func decodeBase64(encoded []byte) ([]byte, error) {
+	decoded := make([]byte, base64.RawURLEncoding.DecodedLen(len(encoded)))
+	_, err := base64.RawURLEncoding.Strict().Decode(decoded, encoded)
+	return decoded, err
+}
+
 // jsonValue is a member's value as it was sent: unlike a Go type it tells null
 // and a wrong type from absence.
-type jsonValue struct{ raw jsontext.Value }
+type jsonValue struct {
+	kind   jsontext.Kind // 0: absent
+	str    string
+	number float64
+	raw    jsontext.Value // of everything but strings and numbers
+}
 
 func (v *jsonValue) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	raw, err := dec.ReadValue()
-	v.raw = raw.Clone()
-	return err
+	v.kind = dec.PeekKind()
+	if v.kind != '"' && v.kind != '0' {
+		raw, err := dec.ReadValue()
+		v.raw = raw.Clone()
+		return err
+	}
+	token, err := dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	if v.kind == '"' {
+		v.str = token.String()
+	} else {
+		v.number = token.Float()
+	}
+	return nil
 }
 
-func (v jsonValue) present() bool { return v.raw != nil }
+func (v *jsonValue) present() bool { return v.kind != 0 }
 
 // text returns a string's value; any other kind is not ok.
-func (v jsonValue) text() (s string, ok bool) {
-	if v.raw.Kind() != '"' {
-		return "", false
-	}
-	unquoted, err := jsontext.AppendUnquote(nil, v.raw)
-	return string(unquoted), err == nil
-}
+func (v *jsonValue) text() (s string, ok bool) { return v.str, v.kind == '"' }
 
 // texts returns the elements of an array of strings, or the one string.
-func (v jsonValue) texts() (list []string, ok bool) {
+func (v *jsonValue) texts() (list []string, ok bool) {
 	if s, ok := v.text(); ok {
 		return []string{s}, true
 	}
-	if v.raw.Kind() != '[' {
+	if v.kind != '[' {
 		return nil, false
 	}
 	var values []jsonValue
@@ -102,15 +116,11 @@ const (
 )
 
 // instant returns a NumericDate: seconds since 1970, fractions allowed (RFC 7519, section 2).
-func (v jsonValue) instant() (t time.Time, ok bool) {
-	if v.raw.Kind() != '0' {
+func (v *jsonValue) instant() (t time.Time, ok bool) {
+	if v.kind != '0' || v.number < firstSecond || v.number >= endOfTime {
 		return t, false
 	}
-	seconds, err := strconv.ParseFloat(string(v.raw), 64)
-	if err != nil || seconds < firstSecond || seconds >= endOfTime {
-		return t, false
-	}
-	whole, fraction := math.Modf(seconds)
+	whole, fraction := math.Modf(v.number)
 	return time.Unix(int64(whole), int64(fraction*1e9)), true
 }
 

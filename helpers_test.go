@@ -1,9 +1,11 @@
 package logtoguard_test
 
 import (
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,4 +69,29 @@ func serve(handler http.Handler, authorization ...string) *httptest.ResponseReco
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
 	return w
+}
+
+// keyServer serves a key set that is changed at will.
+type keyServer struct {
+	url  string
+	keys atomic.Value
+}
+
+func newKeyServer(t testing.TB) *keyServer {
+	t.Helper()
+	s := &keyServer{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]any{"keys": s.keys.Load()})
+	}))
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	return s
+}
+
+func (s *keyServer) serve(jwks ...map[string]any) { s.keys.Store(jwks) }
+
+func jwkUnder(kid string, k *logtotest.Key) map[string]any {
+	jwk := k.JWK()
+	jwk["kid"] = kid
+	return jwk
 }

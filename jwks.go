@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -41,6 +42,8 @@ type key struct {
 	algorithm string
 	public    crypto.PublicKey
 	verifier  jws.Verifier
+	// retired: the issuer no longer publishes it.
+	retired atomic.Bool
 }
 
 func (k *key) equal(other *key) bool {

@@ -21,6 +21,7 @@ type keySet struct {
 	source *keySource
 	now    func() time.Time
 	logger *slog.Logger
+	tidy   func(time.Time) // runs after each fetch
 
 	state atomic.Pointer[keyState] // replaced as a whole at the end of each fetch
 
@@ -40,16 +41,15 @@ type keySet struct {
 // fetch is one fetch of the key set, for those who wait for it.
 type fetch struct{ done chan struct{} }
 
-func newKeySet(s settings) *keySet {
+func newKeySet(s settings, tidy func(time.Time)) *keySet {
 	ks := &keySet{
+		tidy:    tidy,
 		source:  newKeySource(s.jwksURL, s.httpClient),
 		logger:  s.logger,
 		wake:    make(chan struct{}, 1),
 		stopped: make(chan struct{}),
 		asked:   newFetch(),
-		// Ages are differences of wall clock times: the monotonic clock stands
-		// still while a machine sleeps, and the keys grow older.
-		now: func() time.Time { return s.now().Round(0) },
+		now:     s.now,
 	}
 	ks.state.Store(&keyState{superseded: make(chan struct{})})
 	ks.ctx, ks.cancel = context.WithCancel(context.Background())
@@ -146,6 +146,13 @@ func (ks *keySet) ask() {
 	}
 }
 
+// trusted reports whether the keys in use may be relied on, and sees to their refresh.
+func (ks *keySet) trusted(now time.Time) bool {
+	s := ks.state.Load()
+	ks.refreshWhenDue(s, now)
+	return s.usable(now)
+}
+
 // refreshWhenDue has a refresh begun that the timer missed: it stands still while
 // the machine sleeps. Nobody waits for it.
 func (ks *keySet) refreshWhenDue(s *keyState, now time.Time) {
@@ -167,10 +174,12 @@ func (ks *keySet) run() {
 		f := ks.begin()
 		state, pause := ks.refresh(ks.ctx, ks.state.Load())
 		ks.end(f, state)
+		ks.tidy(ks.now())
 		ks.rest(pause)
 	}
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
+	retire(ks.state.Load().keys, nil)
 	if ks.asked != nil {
 		close(ks.asked.done)
 	}
@@ -193,7 +202,9 @@ func (ks *keySet) begin() *fetch {
 func (ks *keySet) end(f *fetch, state *keyState) {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
-	close(ks.state.Swap(state).superseded)
+	old := ks.state.Swap(state)
+	retire(old.keys, state.keys)
+	close(old.superseded)
 	ks.running = nil
 	close(f.done)
 }

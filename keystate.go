@@ -98,6 +98,15 @@ func (s *keyState) absence(now time.Time) *Error {
 	return keysUnavailable.retryIn(min(s.due.Sub(now), s.pause), cause)
 }
 
+// retire marks the keys of old that are not in use any more.
+func retire(old, inUse map[string]*key) {
+	for kid, k := range old {
+		if inUse[kid] != k {
+			k.retired.Store(true)
+		}
+	}
+}
+
 // difference lists the kids whose keys a has and b has not.
 func difference(a, b map[string]*key) string {
 	var kids []string

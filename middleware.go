@@ -75,6 +75,7 @@ type Config struct {
 // concurrent use. Close it when it is no longer needed.
 type Guard struct {
 	policy       policy
+	tokens       *tokenCache
 	keys         *keySet
 	signatures   *queue
 	check        func(context.Context, *Claims) error
@@ -91,9 +92,11 @@ func New(cfg Config) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
+	tokens := newTokenCache(cfg.TokenCacheSize)
 	g := &Guard{
 		policy:       s.policy,
-		keys:         newKeySet(s),
+		tokens:       tokens,
+		keys:         newKeySet(s, tokens.sweep),
 		signatures:   newQueue(),
 		check:        cfg.Check,
 		errorHandler: cfg.ErrorHandler,
@@ -107,6 +110,7 @@ func New(cfg Config) (*Guard, error) {
 // Closing twice is fine. It always returns nil.
 func (g *Guard) Close() error {
 	g.keys.close()
+	g.tokens.clear()
 	return nil
 }
 
@@ -154,11 +158,17 @@ func (g *Guard) Optional(next http.Handler) http.Handler {
 // errors are *[Error]; answer them with [WriteError].
 func (g *Guard) VerifyRequest(r *http.Request) (*Claims, error) {
 	token, err := bearerToken(r.Header)
+	if err == nil {
+		if claims := g.known(token); claims != nil {
+			return g.admit(r.Context(), claims)
+		}
+		err = checkToken68(token)
+	}
 	if err != nil {
 		g.conclude(r.Context(), err, about{})
 		return nil, err
 	}
-	return g.Verify(r.Context(), token)
+	return g.examine(r.Context(), token)
 }
 
 // answer refuses a request. A nil guard answers for claims that no guard made.
@@ -172,11 +182,11 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, err error) {
 	g.errorHandler(w, r, e)
 }
 
-// bearerToken takes the token out of the one Authorization header (RFC 6750,
-// section 2.1; RFC 9110, section 11.4). Tokens in the query, a form or a cookie
-// are not looked for: they end in logs (RFC 9700, section 4.3.2).
+// bearerToken takes what follows Bearer out of the one Authorization header (RFC
+// 6750, section 2.1; RFC 9110, section 11.4). Tokens in the query, a form or a
+// cookie are not looked for: they end in logs (RFC 9700, section 4.3.2).
 func bearerToken(header http.Header) (string, *Error) {
-	values := header.Values("Authorization")
+	values := header["Authorization"]
 	switch len(values) {
 	case 0:
 		return "", noToken.because(nil)
@@ -194,7 +204,7 @@ func bearerToken(header http.Header) (string, *Error) {
 		return "", noToken.because(nil)
 	}
 	token := strings.TrimLeft(rest, " ")
-	if len(token) == len(rest) || !isToken68(token) {
+	if len(token) == len(rest) {
 		return "", malformedHeader.because(nil)
 	}
 	return token, nil
@@ -205,19 +215,22 @@ func isTokenChar(c byte) bool {
 	return isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
-// isToken68 reports whether s is a token68 of RFC 9110, section 11.2. One that
-// Verify refuses for its length is not read.
-func isToken68(s string) bool {
+// checkToken68 refuses what is not one token68 of RFC 9110, section 11.2. One that
+// will be refused for its length is not read.
+func checkToken68(s string) *Error {
 	if len(s) > maxTokenSize {
-		return true
+		return nil
 	}
 	s = strings.TrimRight(s, "=")
 	for i := range len(s) {
 		if !isAlphanumeric(s[i]) && strings.IndexByte("-._~+/", s[i]) < 0 {
-			return false
+			return malformedHeader.because(nil)
 		}
 	}
-	return s != ""
+	if s == "" {
+		return malformedHeader.because(nil)
+	}
+	return nil
 }
 
 func isAlphanumeric(c byte) bool {

@@ -19,6 +19,10 @@ type Stats struct {
 	Refused       map[string]uint64 // refusals by Error.Reason, those of route checks included
 	Verifications uint64            // signatures checked
 
+	TokenCacheHits    uint64 // tokens that had been verified before
+	TokenCacheMisses  uint64 // tokens that had not, whatever became of them
+	TokenCacheEntries int    // tokens that are kept
+
 	KeyFetches       uint64        // fetches of the key set that were begun
 	KeyFetchFailures uint64        // of these, the ones that brought no usable keys
 	Keys             int           // keys in use
@@ -28,16 +32,17 @@ type Stats struct {
 // Stats returns the present counts.
 func (g *Guard) Stats() Stats {
 	s := Stats{
-		Accepted:      g.counts.accepted.Load(),
+		Accepted:      g.counts.accepted.total(),
 		Refused:       g.counts.refusals(),
 		Verifications: g.counts.verifications.Load(),
 	}
+	g.tokens.report(&s)
 	g.keys.report(&s)
 	return s
 }
 
 type counters struct {
-	accepted      atomic.Uint64
+	accepted      stripedCounter
 	verifications atomic.Uint64
 	mu            sync.Mutex
 	refused       map[string]uint64

@@ -18,19 +18,55 @@ const maxIssuedAhead = time.Minute
 // Verify judges a token, for what is not HTTP. Its errors are *[Error]. Where ctx
 // ends while Verify waits for keys or for its turn, the error wraps ctx.Err().
 func (g *Guard) Verify(ctx context.Context, token string) (*Claims, error) {
-	var seen about
-	claims, err := g.judge(ctx, token, &seen)
-	if err != nil {
-		g.conclude(ctx, err, seen)
-		return nil, err
+	if claims := g.known(token); claims != nil {
+		return g.admit(ctx, claims)
 	}
-	g.counts.accepted.Add(1)
+	return g.examine(ctx, token)
+}
+
+// known returns the claims of a token that was verified before, if what they
+// depend on still holds: the time, the key, and the age of the keys.
+func (g *Guard) known(token string) *Claims {
+	claims := g.tokens.get(token)
+	if claims == nil || claims.key.retired.Load() {
+		return nil
+	}
+	now := g.policy.now()
+	if now.Before(claims.validFrom) || !now.Before(claims.validUntil) || !g.keys.trusted(now) {
+		return nil
+	}
+	g.tokens.hits.add()
+	return claims
+}
+
+// admit asks Config.Check about a verified token.
+func (g *Guard) admit(ctx context.Context, claims *Claims) (*Claims, error) {
+	if g.check != nil {
+		if err := g.check(ctx, claims); err != nil {
+			e := refusedBy(err)
+			g.conclude(ctx, e, about{})
+			return nil, e
+		}
+	}
+	g.counts.accepted.add()
 	return claims, nil
 }
 
 // about is what a refused token said of itself, for the log.
 type about struct{ kid, issuer string }
 
+func (g *Guard) examine(ctx context.Context, token string) (*Claims, error) {
+	g.tokens.misses.Add(1)
+	var seen about
+	claims, e := g.judge(ctx, token, &seen)
+	if e != nil {
+		g.conclude(ctx, e, seen)
+		return nil, e
+	}
+	return g.admit(ctx, claims)
+}
+
+// judge goes from what is cheap to check to what is dear: the signature is last.
 func (g *Guard) judge(ctx context.Context, token string, seen *about) (*Claims, *Error) {
 	switch {
 	case g.keys.closed():
@@ -38,20 +74,6 @@ func (g *Guard) judge(ctx context.Context, token string, seen *about) (*Claims, 
 	case token == "":
 		return nil, noToken.because(nil)
 	}
-	claims, e := g.verified(ctx, token, seen)
-	if e != nil {
-		return nil, e
-	}
-	if g.check != nil {
-		if err := g.check(ctx, claims); err != nil {
-			return nil, refusedBy(err)
-		}
-	}
-	return claims, nil
-}
-
-// verified goes from what is cheap to check to what is dear: the signature is last.
-func (g *Guard) verified(ctx context.Context, token string, seen *about) (*Claims, *Error) {
 	t, e := parseToken(token)
 	if e != nil {
 		return nil, e
@@ -65,18 +87,20 @@ func (g *Guard) verified(ctx context.Context, token string, seen *about) (*Claim
 	if e != nil {
 		return nil, e
 	}
-	k, e := g.keys.find(ctx, h.kid)
-	if e != nil {
+	if claims.key, e = g.keys.find(ctx, h.kid); e != nil {
 		return nil, e
 	}
-	if k.algorithm != h.algorithm {
+	if claims.key.algorithm != h.algorithm {
 		return nil, algorithmOfKey.because(nil)
 	}
-	if e := g.checkSignature(ctx, k, t); e != nil {
-		return nil, e
-	}
 	claims.guard = g
-	return claims, nil
+	return g.tokens.once(ctx, token, func() (*Claims, *Error) {
+		// Another request may have been faster.
+		if known := g.known(token); known != nil {
+			return known, nil
+		}
+		return claims, g.checkSignature(ctx, claims.key, t)
+	})
 }
 
 func (g *Guard) checkSignature(ctx context.Context, k *key, t token) *Error {
@@ -105,7 +129,7 @@ func parseHeader(data []byte) (h header, e *Error) {
 	if err := decodeObject(data, &members); err != nil {
 		return h, malformedToken.because(err)
 	}
-	if !isAccessToken(members.Typ) {
+	if typ, _ := members.Typ.text(); !isAccessToken(typ) {
 		return h, notAccessToken.because(nil)
 	}
 	algorithm, _ := members.Alg.text()
@@ -124,9 +148,8 @@ func parseHeader(data []byte) (h header, e *Error) {
 
 // isAccessToken tells access tokens from ID tokens, which the same key signs
 // (RFC 9068, section 4).
-func isAccessToken(typ jsonValue) bool {
-	name, _ := typ.text()
-	return strings.EqualFold(name, "at+jwt") || strings.EqualFold(name, "application/at+jwt")
+func isAccessToken(typ string) bool {
+	return strings.EqualFold(typ, "at+jwt") || strings.EqualFold(typ, "application/at+jwt")
 }
 
 // allowedAlgorithm: ES384 is Logto's default; the others can be chosen there.
@@ -182,7 +205,7 @@ func (p *policy) judge(data []byte, issuer *string) (*Claims, *Error) {
 		return nil, e
 	}
 	c.id, _ = in.ID.text()
-	c.actor = actor(in.Actor)
+	c.actor = actor(in.Actor.raw)
 	return c, nil
 }
 
@@ -225,22 +248,29 @@ func (p *policy) judgeTimes(in *payload, c *Claims) *Error {
 		return wrongClaims.because(nil)
 	}
 	now := p.now()
-	if !now.Before(c.expiresAt.Add(p.skew)) {
+	c.validUntil = c.expiresAt.Add(p.skew)
+	if !now.Before(c.validUntil) {
 		return expired.because(nil)
 	}
 	if in.NotBefore.present() {
-		if c.notBefore, ok = in.NotBefore.instant(); !ok {
+		notBefore, ok := in.NotBefore.instant()
+		if !ok {
 			return wrongClaims.because(nil)
 		}
-		if now.Before(c.notBefore.Add(-p.skew)) {
+		c.validFrom = notBefore.Add(-p.skew)
+		if now.Before(c.validFrom) {
 			return notYetValid.because(nil)
 		}
 	}
 	if c.issuedAt, ok = in.IssuedAt.instant(); !ok {
 		return wrongClaims.because(nil)
 	}
-	if now.Before(c.issuedAt.Add(-max(p.skew, maxIssuedAhead))) {
+	issued := c.issuedAt.Add(-max(p.skew, maxIssuedAhead))
+	if now.Before(issued) {
 		return notYetValid.because(nil)
+	}
+	if c.validFrom.Before(issued) {
+		c.validFrom = issued
 	}
 	return nil
 }
@@ -280,11 +310,11 @@ func judgeParties(in *payload, c *Claims) *Error {
 
 // actor is act.sub. The tenant's script can write anything into act, and nothing
 // is decided by it: what has another shape is no actor.
-func actor(act jsonValue) string {
+func actor(act []byte) string {
 	var members struct {
 		Subject jsonValue `json:"sub"`
 	}
-	if decodeObject(act.raw, &members) != nil {
+	if decodeObject(act, &members) != nil {
 		return ""
 	}
 	subject, _ := members.Subject.text()
