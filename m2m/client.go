@@ -1,0 +1,84 @@
+package m2m
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// A Client holds the access token of one application for one resource, and renews
+// it in time. Any number of goroutines may use it at once.
+type Client struct {
+	tokens *keeper
+	api    *http.Client
+}
+
+// New makes a Client. It reports all faults of the Config in one error, and talks
+// to nobody: the first call of [Client.Token], or of the HTTP client, does.
+func New(cfg Config) (*Client, error) {
+	address, err := cfg.check()
+	if err != nil {
+		return nil, err
+	}
+	given := http.Client{}
+	if cfg.HTTPClient != nil {
+		given = *cfg.HTTPClient
+	}
+	if given.Transport == nil {
+		given.Transport = http.DefaultTransport
+	}
+	now := wallClock(cfg.Now)
+	source := newTokenSource(cfg, address+"/oidc/token", given, now)
+	tokens := &keeper{fetch: source.fetch, now: now}
+	given.Transport = &transport{tokens: tokens, base: given.Transport, insecureHTTP: cfg.InsecureHTTP}
+	return &Client{tokens: tokens, api: &given}, nil
+}
+
+// wallClock strips the monotonic clock, which on some systems stands still while
+// the machine sleeps: a token ages all the same.
+func wallClock(now func() time.Time) func() time.Time {
+	if now == nil {
+		now = time.Now
+	}
+	return func() time.Time { return now().Round(0) }
+}
+
+// Token returns an access token that works for 10 s or more (less, if its whole
+// lifetime is shorter than 200 s). It waits for Logto only where there is none, and
+// then at most 5 s or until ctx ends; a request to Logto goes on without its callers.
+//
+// The token is the caller's own copy. Its Expiry goes by [Config].Now, and is a day
+// ahead at most, and a minute where Logto doesn't say. Its Extra("scope") is a
+// string with the granted scopes, empty if there are none.
+//
+// Every error is an *[Error]. Who calls within a second after a failed request gets
+// that request's error, and only later calls cause another one.
+func (c *Client) Token(ctx context.Context) (*oauth2.Token, error) {
+	kept, err := c.tokens.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	own := *kept.token
+	return &own, nil
+}
+
+// HTTPClient returns a client for APIs. Its requests carry the token, in place of
+// an Authorization header of their own; the context of a request also bounds the
+// wait for a token. The client has the settings of [Config].HTTPClient, thus no
+// time-out by default.
+//
+// The token goes to the origin (scheme, host and port) of the request that the
+// caller makes, and not in plain text: an http:// address that is not loopback is
+// an error, unless [Config].InsecureHTTP is set. Redirects are followed as
+// Config.HTTPClient says, but from the first other origin on without the token.
+//
+// When an API answers 401, the token is renewed and the request repeated, once, if
+// it has no body or a GetBody (as [http.NewRequest] sets it for readers of bytes,
+// buffers and strings). If no other token is to be had, the 401 stays. A Client
+// renews at most once in 10 s for that reason.
+func (c *Client) HTTPClient() *http.Client {
+	own := *c.api
+	return &own
+}

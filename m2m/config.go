@@ -1,0 +1,122 @@
+package m2m
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/logtoguard/logtoguard/internal/endpoint"
+)
+
+// Config says which application asks for which token. Printed or logged, it does
+// not show AppSecret.
+type Config struct {
+	// Endpoint is Logto's, such as https://tenant-id.logto.app. A trailing slash is tolerated.
+	Endpoint string
+	// AppID and AppSecret are those of a machine-to-machine application in Logto.
+	AppID     string
+	AppSecret string
+	// Resource is the indicator of the API resource that will be called, to the
+	// letter. It may be empty where OrganizationID is set: then the token is for
+	// the organization itself.
+	Resource string
+	// Scopes are asked for. Default: none, and none are granted.
+	Scopes []string
+	// OrganizationID makes it a token for that organization, of which the
+	// application has to be a member. Default: no organization.
+	OrganizationID string
+	// AcceptFewerScopes takes a token also if not all Scopes are granted: see the
+	// token's Extra("scope"). Default: that is an error.
+	AcceptFewerScopes bool
+	// HTTPClient is copied, and serves for token requests and for the client that
+	// [Client.HTTPClient] returns. Token requests follow no redirects and take at
+	// most 5 s, or its Timeout if that is less. Default: http.DefaultTransport,
+	// and no time-out for the API's requests.
+	HTTPClient *http.Client
+	// Now is used for all judgements of time. Default: time.Now.
+	Now func() time.Time
+	// InsecureHTTP allows http:// for hosts that are not loopback, for Endpoint
+	// and for APIs: whoever is on the way can read secret and token.
+	InsecureHTTP bool
+}
+
+// ManagementAPI returns the resource indicator of a tenant's Management API, whose
+// scope is "all". The tenant of a self-hosted Logto is "default", whatever its host.
+//
+// On Logto Cloud, a custom domain can't be used for it: set Endpoint to
+// https://{tenantID}.logto.app, and call the API there.
+func ManagementAPI(tenantID string) string {
+	return "https://" + tenantID + ".logto.app/api"
+}
+
+// String shows the Config without AppSecret.
+func (cfg Config) String() string {
+	return fmt.Sprintf("m2m.Config{Endpoint:%q AppID:%q Resource:%q Scopes:%q OrganizationID:%q}",
+		cfg.Endpoint, cfg.AppID, cfg.Resource, cfg.Scopes, cfg.OrganizationID)
+}
+
+// GoString is String: %#v doesn't show AppSecret either.
+func (cfg Config) GoString() string { return cfg.String() }
+
+// LogValue is for [log/slog]: the Config without AppSecret.
+func (cfg Config) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("endpoint", cfg.Endpoint),
+		slog.String("app_id", cfg.AppID),
+		slog.String("resource", cfg.Resource),
+		slog.Any("scopes", cfg.Scopes),
+		slog.String("organization_id", cfg.OrganizationID),
+	)
+}
+
+// check reports every fault at once, or returns Endpoint in its normal form.
+func (cfg Config) check() (string, error) {
+	var f faults
+	normal, err := endpoint.Normalize("Endpoint", cfg.Endpoint, cfg.InsecureHTTP)
+	if err != nil {
+		f = append(f, err)
+	}
+	f.required("AppID", cfg.AppID, "the application's ID in Logto")
+	f.required("AppSecret", cfg.AppSecret, "a secret of the application in Logto")
+	if cfg.Resource == "" && cfg.OrganizationID == "" {
+		f.add("Resource is empty: set it to the API's resource indicator in Logto, such as https://shopping.api, or set OrganizationID")
+	}
+	f.word("Resource", cfg.Resource)
+	f.word("OrganizationID", cfg.OrganizationID)
+	for i, scope := range cfg.Scopes {
+		if scope == "" || strings.ContainsFunc(scope, isSpace) {
+			f.add("Scopes[%d] is empty or has white space: write each scope as an element of its own, such as read:products", i)
+		}
+	}
+	if len(f) > 0 {
+		return "", fmt.Errorf("m2m: Config: %w", errors.Join(f...))
+	}
+	return normal, nil
+}
+
+// faults collects what is wrong with a Config, without values: a secret may have
+// got into the wrong field.
+type faults []error
+
+func (f *faults) add(format string, args ...any) {
+	*f = append(*f, fmt.Errorf(format, args...))
+}
+
+func (f *faults) required(field, value, what string) {
+	if value == "" {
+		f.add("%s is empty: set it to %s", field, what)
+	}
+	f.word(field, value)
+}
+
+// word: a secret that was read from a file often ends in a line break.
+func (f *faults) word(field, value string) {
+	if strings.TrimSpace(value) != value {
+		f.add("%s has white space around it: write it as Logto shows it, without a line break", field)
+	}
+}
+
+func isSpace(r rune) bool { return r <= ' ' || r == 0x7f }

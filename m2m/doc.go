@@ -1,0 +1,34 @@
+// Package m2m gets access tokens from Logto for programs that act for themselves,
+// by client credentials (RFC 6749, section 4.4), and calls APIs with them.
+//
+//	client, err := m2m.New(m2m.Config{
+//		Endpoint:  "https://tenant-id.logto.app",
+//		AppID:     os.Getenv("LOGTO_APP_ID"),
+//		AppSecret: os.Getenv("LOGTO_APP_SECRET"),
+//		Resource:  "https://shopping.api",
+//		Scopes:    []string{"read:products"},
+//	})
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	response, err := client.HTTPClient().Get("https://shop.example/products")
+//
+// # The token
+//
+// A [Client] holds one token: make one Client for each resource (and organization)
+// and keep it for as long as the program runs. The first call asks for the token;
+// a call in the last tenth of its lifetime (at most its last 5 minutes) has it
+// renewed in the background. Only without a token that works does a call wait, and
+// all that wait share one request and its outcome. Nothing runs between calls, so
+// there is nothing to close.
+//
+// # What the token is worth
+//
+// Logto drops the scopes that an application doesn't hold without a word. Here
+// that is an error which names them, unless [Config].AcceptFewerScopes is set.
+//
+// # Errors
+//
+// Why there is no token says an *[Error]: the OAuth error and, for the usual
+// mistakes, a hint. Neither it nor a Config shows the secret when printed.
+package m2m

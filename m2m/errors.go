@@ -1,0 +1,107 @@
+package m2m
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Error says why there is no token. Nothing in it is secret: what Logto, or
+// whoever answers in its place, says is left out where it repeats the secret.
+//
+// Where no answer came it unwraps to the cause, such as a [net/url.Error] or
+// [context.DeadlineExceeded].
+type Error struct {
+	// Status is that of the token endpoint's answer; zero: none came.
+	Status int
+	// Code is the OAuth error of the answer, such as invalid_client (RFC 6749,
+	// section 5.2), or empty.
+	Code string
+	// Description is the answer's error_description in printable ASCII, cut after
+	// 200 bytes, or empty.
+	Description string
+	// Hint says what is likely to be set wrong, or is empty.
+	Hint string
+	// MissingScopes are those that were asked for and not granted, if that is the error.
+	MissingScopes []string
+
+	cause error
+}
+
+// Error returns a line with all that is known.
+func (e *Error) Error() string {
+	parts := []string{"m2m: no token"}
+	if e.Status != 0 {
+		parts = append(parts, strings.TrimSpace("status "+strconv.Itoa(e.Status)+" "+e.Code))
+	}
+	if e.Description != "" {
+		parts = append(parts, e.Description)
+	}
+	if e.cause != nil {
+		parts = append(parts, e.cause.Error())
+	}
+	text := strings.Join(parts, ": ")
+	if e.Hint != "" {
+		text += " (" + e.Hint + ")"
+	}
+	return text
+}
+
+// Unwrap returns the cause, if there is one.
+func (e *Error) Unwrap() error { return e.cause }
+
+// clone: several callers get the same failure.
+func (e *Error) clone() *Error {
+	own := *e
+	own.MissingScopes = slices.Clone(e.MissingScopes)
+	return &own
+}
+
+func (s *tokenSource) scopesMissing(scopes []string) *Error {
+	e := &Error{
+		Status:        http.StatusOK,
+		Hint:          "in Logto, assign the application a machine-to-machine role that has them; or set AcceptFewerScopes",
+		MissingScopes: scopes,
+		cause:         errors.New("not granted: " + strings.Join(scopes, " ")),
+	}
+	if s.cfg.OrganizationID != "" {
+		e.Hint = "in Logto, assign the application an organization role that has them; or set AcceptFewerScopes"
+	}
+	return e
+}
+
+// hinted adds the hint that fits. It goes by status and code: texts change from
+// one version of Logto to the next.
+func (e *Error) hinted(cfg Config) *Error {
+	switch {
+	case errors.Is(e.cause, errRedirect):
+		e.Hint = "set Endpoint to the address that it redirects to"
+	case e.Status == http.StatusNotFound, e.Status < 500 && errors.Is(e.cause, errNotJSON):
+		e.Hint = "is Endpoint that of Logto? Write it without the path of an API or console, such as https://tenant-id.logto.app"
+	case e.Code == "invalid_target":
+		e.Hint = targetHint(cfg.Resource)
+	case e.Code == "invalid_client" && e.Status == http.StatusUnauthorized:
+		e.Hint = "AppSecret is not, or no longer, a secret of this application"
+	case e.Code == "invalid_client":
+		e.Hint = "no application at this Endpoint has this AppID"
+	case e.Code == "unauthorized_client":
+		e.Hint = "the application has to be of the type machine-to-machine"
+	case e.Code == "access_denied":
+		e.Hint = "the application is not a member of this organization: add it in Logto, and compare OrganizationID"
+	}
+	return e
+}
+
+func targetHint(resource string) string {
+	switch {
+	case resource == "":
+		return "set Resource to the API's resource indicator in Logto"
+	case strings.HasSuffix(resource, "/"):
+		return "Resource ends in a slash: it has to be the API's resource indicator in Logto, to the letter"
+	case strings.HasSuffix(resource, ".logto.app/api"):
+		return "Resource has to be this tenant's: a self-hosted Logto's is " + ManagementAPI("default")
+	}
+	return "Resource has to be the API's resource indicator in Logto, to the letter: a slash at the end counts"
+}

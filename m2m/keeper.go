@@ -1,0 +1,156 @@
+package m2m
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+const (
+	// While the token works, a failed renewal is no hurry; without one, a burst of
+	// calls should not each cause a request that fails.
+	restWithToken    = 10 * time.Second
+	restWithoutToken = time.Second
+
+	forcedRenewalPeriod = 10 * time.Second
+)
+
+// A grant is a token and what was decided about its use. It never changes.
+type grant struct {
+	token   *oauth2.Token // not to be handed out: callers get copies
+	renewAt time.Time
+	unfitAt time.Time // shortly before it expires, so that it doesn't on its way
+}
+
+func newGrant(token *oauth2.Token, lifetime time.Duration) *grant {
+	margin := min(lifetime/10, 5*time.Minute)
+	return &grant{
+		token:   token,
+		renewAt: token.Expiry.Add(-margin),
+		unfitAt: token.Expiry.Add(-min(margin/2, 10*time.Second)),
+	}
+}
+
+func (g *grant) fit(now time.Time) bool { return g != nil && now.Before(g.unfitAt) }
+
+// A keeper holds the present grant and sees to the next one.
+type keeper struct {
+	fetch func() (*grant, *Error) // ends in bounded time
+	now   func() time.Time
+
+	mu       sync.Mutex
+	present  *grant
+	underWay *request
+	failure  *Error // of the last request, if it failed
+	failedAt time.Time
+	forcedAt time.Time
+}
+
+// A request to Logto, which any number of callers wait for. Grant and failure are
+// there once done is closed.
+type request struct {
+	done    chan struct{}
+	grant   *grant
+	failure *Error
+}
+
+// get returns a grant that is fit for use, and waits only if there is none.
+func (k *keeper) get(ctx context.Context) (*grant, error) {
+	now := k.now()
+	k.mu.Lock()
+	if present := k.present; present.fit(now) {
+		if !now.Before(present.renewAt) && !k.resting(now, restWithToken) {
+			k.ask()
+		}
+		k.mu.Unlock()
+		return present, nil
+	}
+	if k.underWay == nil && k.resting(now, restWithoutToken) {
+		defer k.mu.Unlock()
+		return nil, k.failure.clone()
+	}
+	pending := k.ask()
+	k.mu.Unlock()
+	return pending.wait(ctx)
+}
+
+// replace returns another grant than the one that an API has refused, or nil.
+func (k *keeper) replace(ctx context.Context, refused *grant) *grant {
+	next, err := k.after(ctx, refused)
+	if err != nil || next.token.AccessToken == refused.token.AccessToken {
+		return nil
+	}
+	return next
+}
+
+// after returns the grant that follows the refused one. It may be the same: an API
+// that answers 401 to everybody must not make us ask Logto each time.
+func (k *keeper) after(ctx context.Context, refused *grant) (*grant, error) {
+	now := k.now()
+	k.mu.Lock()
+	if k.present != refused {
+		k.mu.Unlock()
+		return k.get(ctx)
+	}
+	if k.underWay == nil {
+		if within(forcedRenewalPeriod, k.forcedAt, now) {
+			k.mu.Unlock()
+			return refused, nil
+		}
+		k.forcedAt = now
+	}
+	pending := k.ask()
+	k.mu.Unlock()
+	return pending.wait(ctx)
+}
+
+// resting reports whether the last request failed within this time. The caller
+// holds the lock.
+func (k *keeper) resting(now time.Time, rest time.Duration) bool {
+	return k.failure != nil && within(rest, k.failedAt, now)
+}
+
+// within is false also where the clock was set back: that must not make a pause
+// last for hours.
+func within(period time.Duration, start, now time.Time) bool {
+	passed := now.Sub(start)
+	return passed >= 0 && passed < period
+}
+
+// ask returns the request that is under way, and starts it if there is none. The
+// caller holds the lock.
+func (k *keeper) ask() *request {
+	if k.underWay == nil {
+		k.underWay = &request{done: make(chan struct{})}
+		go k.run(k.underWay)
+	}
+	return k.underWay
+}
+
+func (k *keeper) run(r *request) {
+	r.grant, r.failure = k.fetch()
+	now := k.now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.underWay = nil
+	k.failure, k.failedAt = r.failure, now
+	if r.failure == nil {
+		k.present = r.grant
+	}
+	close(r.done)
+}
+
+// wait returns the outcome, or an error when ctx ends before.
+func (r *request) wait(ctx context.Context) (*grant, error) {
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return nil, &Error{cause: ctx.Err()}
+	}
+	if r.failure != nil {
+		return nil, r.failure.clone()
+	}
+	return r.grant, nil
+}

@@ -1,0 +1,219 @@
+package m2m_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/logtoguard/logtoguard/m2m"
+)
+
+func TestRequestsCarryTheToken(t *testing.T) {
+	w := newWorld(accept("token-1"))
+	request, err := http.NewRequest(http.MethodGet, "https://api.example/", nil)
+	require.NoError(t, err)
+	request.Header.Set("Authorization", "Basic own")
+	response, err := w.client(t).Do(request)
+	require.NoError(t, err)
+	require.Equal(t, 200, response.StatusCode)
+	require.Equal(t, []string{"Bearer token-1"}, w.seen)
+	assert.Equal(t, "Basic own", request.Header.Get("Authorization"), "the caller's request stays as it is")
+	assert.Same(t, request, response.Request, "no token in what gets logged")
+}
+
+func TestRepeatAfter401(t *testing.T) {
+	oneShot := func() io.Reader { return io.NopCloser(strings.NewReader("body")) }
+	for _, test := range []struct {
+		name   string
+		body   func() io.Reader
+		api    func(*http.Request) (*http.Response, error)
+		status int
+		seen   []string
+	}{
+		{"no body", func() io.Reader { return nil }, accept("token-2"), 200, []string{"Bearer token-1", "Bearer token-2"}},
+		{"an empty body", func() io.Reader { return http.NoBody }, accept("token-2"), 200, []string{"Bearer token-1", "Bearer token-2"}},
+		{"a body with GetBody", func() io.Reader { return strings.NewReader("body") }, accept("token-2"), 200, []string{"Bearer token-1 body", "Bearer token-2 body"}},
+		{"a body that can be read once", oneShot, accept("token-2"), 401, []string{"Bearer token-1 body"}},
+		{"never twice", func() io.Reader { return nil }, accept(), 401, []string{"Bearer token-1", "Bearer token-2"}},
+		{"not after 403", func() io.Reader { return nil }, func(*http.Request) (*http.Response, error) { return answer(403, "", http.NoBody), nil }, 403, []string{"Bearer token-1"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(test.api)
+			response := do(t, w.client(t), http.MethodPost, "https://api.example/", test.body())
+			assert.Equal(t, test.status, response.StatusCode)
+			assert.Equal(t, test.seen, w.seen)
+			if test.status == 401 {
+				body, _ := io.ReadAll(response.Body)
+				assert.Equal(t, "refused", string(body), "the caller reads the refusal")
+			}
+		})
+	}
+}
+
+func TestTheRefusalStays(t *testing.T) {
+	same := func(int32, *http.Request) (*http.Response, error) { return granted(1), nil }
+	fails := func(n int32, r *http.Request) (*http.Response, error) {
+		if n > 1 {
+			return down(n, r)
+		}
+		return granted(n), nil
+	}
+	broken := func() (io.ReadCloser, error) { return nil, errors.New("gone") }
+	for name, test := range map[string]struct {
+		logto   func(int32, *http.Request) (*http.Response, error)
+		getBody func() (io.ReadCloser, error)
+	}{
+		"Logto is down":           {logto: fails},
+		"the same token again":    {logto: same},
+		"the body can't be reset": {getBody: broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(accept("token-2"))
+			w.logto.answer = test.logto
+			request, err := http.NewRequest(http.MethodPost, "https://api.example/", strings.NewReader("body"))
+			require.NoError(t, err)
+			if test.getBody != nil {
+				request.GetBody = test.getBody
+			}
+			response, err := w.client(t).Do(request)
+			require.NoError(t, err)
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			assert.Equal(t, 401, response.StatusCode)
+			assert.Equal(t, "refused", string(body))
+			assert.Equal(t, []string{"Bearer token-1 body"}, w.seen)
+			assert.EqualValues(t, 2, w.logto.requests.Load())
+		})
+	}
+}
+
+func TestForcedRenewalsAreRare(t *testing.T) {
+	w := newWorld(accept())
+	client := w.client(t)
+	for _, step := range []struct {
+		advance  time.Duration
+		requests int32
+	}{{0, 2}, {0, 2}, {10*time.Second - 1, 2}, {1, 3}, {0, 3}} {
+		w.clock.Advance(step.advance)
+		require.Equal(t, 401, do(t, client, http.MethodGet, "https://api.example/", nil).StatusCode)
+		require.Equal(t, step.requests, w.logto.requests.Load(), "after %v", step.advance)
+	}
+}
+
+func TestNeverRepeatedTwice(t *testing.T) {
+	w := newWorld(nil)
+	w.api = func(r *http.Request) (*http.Response, error) {
+		w.clock.Advance(time.Minute) // so that another renewal would be allowed
+		return accept()(r)
+	}
+	require.Equal(t, 401, do(t, w.client(t), http.MethodGet, "https://api.example/", nil).StatusCode)
+	require.Equal(t, []string{"Bearer token-1", "Bearer token-2"}, w.seen)
+}
+
+func TestTheAPIsErrorsPass(t *testing.T) {
+	w := newWorld(func(*http.Request) (*http.Response, error) { return nil, errDown })
+	_, err := w.client(t).Get("https://api.example/")
+	require.ErrorIs(t, err, errDown)
+	require.Len(t, w.seen, 1)
+}
+
+func TestA401ForAnOlderToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := make(chan struct{})
+		w := newWorld(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/slow" && r.Header.Get("Authorization") == "Bearer token-1" {
+				<-late
+			}
+			return accept("token-2")(r)
+		})
+		client := w.client(t)
+		var slow sync.WaitGroup
+		slow.Go(func() {
+			response, err := client.Get("https://api.example/slow")
+			if assert.NoError(t, err) {
+				assert.Equal(t, 200, response.StatusCode)
+			}
+		})
+		synctest.Wait()
+		require.Equal(t, 200, do(t, client, http.MethodGet, "https://api.example/", nil).StatusCode)
+		close(late)
+		slow.Wait()
+		require.EqualValues(t, 2, w.logto.requests.Load(), "the renewal of one serves the other")
+	})
+}
+
+func TestAThousand401s(t *testing.T) {
+	w := newWorld(accept("token-2"))
+	client := w.client(t)
+	var callers sync.WaitGroup
+	for range 1000 {
+		callers.Go(func() {
+			response, err := client.Get("https://api.example/")
+			if assert.NoError(t, err) {
+				assert.Equal(t, 200, response.StatusCode)
+			}
+		})
+	}
+	callers.Wait()
+	require.EqualValues(t, 2, w.logto.requests.Load())
+}
+
+// Keys that are dropped at Logto: the API refuses, and the next token is good.
+func TestRotationAtLogto(t *testing.T) {
+	logto, clock := newLogto(t)
+	client := newClient(t, at(logto, clock), scopes("all"), func(c *m2m.Config) { c.Resource, c.AcceptFewerScopes = m2m.ManagementAPI("default"), true })
+	first := token(t, client)
+	logto.Rotate("")
+	logto.DropPrevious()
+	response := do(t, client.HTTPClient(), http.MethodGet, logto.URL()+"/api/applications", nil)
+	assert.NotEqual(t, 401, response.StatusCode)
+	assert.NotEqual(t, first, token(t, client))
+	assert.Equal(t, 2, logto.Requests("/api/applications"))
+	assert.Equal(t, 2, logto.Requests("/oidc/token"))
+}
+
+type closing struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closing) Close() error { c.closed = true; return nil }
+
+func TestBodiesAreClosed(t *testing.T) {
+	refusal := &closing{Reader: bytes.NewReader(make([]byte, 1<<20))}
+	w := newWorld(func(r *http.Request) (*http.Response, error) {
+		if r.Header.Get("Authorization") == "Bearer token-1" {
+			return &http.Response{StatusCode: 401, Body: refusal}, nil
+		}
+		return answer(200, "", http.NoBody), nil
+	})
+	do(t, w.client(t), http.MethodGet, "https://api.example/", nil)
+	assert.True(t, refusal.closed, "the refusal's")
+	assert.Equal(t, 1<<20-4<<10, refusal.Reader.(*bytes.Reader).Len(), "read to a limit")
+
+	for name, test := range map[string]struct {
+		url   string
+		logto func(int32, *http.Request) (*http.Response, error)
+	}{"no token": {"https://api.example/", down}, "not encrypted": {"http://api.example/", nil}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(nil)
+			w.logto.answer = test.logto
+			body := &closing{Reader: strings.NewReader("body")}
+			request := httptest.NewRequest(http.MethodPost, test.url, body)
+			_, err := w.client(t).Transport.RoundTrip(request)
+			require.Error(t, err)
+			assert.True(t, body.closed)
+			assert.Empty(t, w.seen)
+		})
+	}
+}
