@@ -15,18 +15,24 @@ import (
 const around = `package main
 
 import (
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/logtotest"
+	"github.com/logtoguard/logtoguard/m2m"
 )
 
 func main() {}
 
 var _ = httptest.NewRecorder
+var _ = log.Fatal
+var _ = os.Getenv
 var _ logtotest.Tenant
+var _ m2m.Config
 
 func fragment(t *testing.T, mux *http.ServeMux, guard *logtoguard.Guard, cors func(http.Handler) http.Handler, list, create http.Handler) (any, error) {
 	var err error
@@ -56,8 +62,10 @@ func TestReadmeCodeCompiles(t *testing.T) {
 
 // used keeps the compiler from minding the variables that a fragment is there to show.
 func used(code string) string {
-	if strings.HasPrefix(code, "guard, err :=") {
-		code += "\n_, _ = guard, err\n"
+	for _, name := range []string{"guard", "response"} {
+		if strings.Contains(code, name+", err :=") {
+			code += "\n_, _ = " + name + ", err\n"
+		}
 	}
 	return code
 }
