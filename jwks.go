@@ -46,6 +46,10 @@ type key struct {
 	retired atomic.Bool
 }
 
+func (k *key) verify(signed, signature []byte) error {
+	return k.verifier.Verify(signed, signature, k.public)
+}
+
 func (k *key) equal(other *key) bool {
 	public, ok := k.public.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && k.algorithm == other.algorithm && public.Equal(other.public)

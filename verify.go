@@ -109,7 +109,7 @@ func (g *Guard) checkSignature(ctx context.Context, k *key, t token) *Error {
 	}
 	defer g.signatures.leave()
 	g.counts.verifications.Add(1)
-	if err := k.verifier.Verify(t.signed, t.signature, k.public); err != nil {
+	if err := k.verify(t.signed, t.signature); err != nil {
 		return wrongSignature.because(err)
 	}
 	return nil
