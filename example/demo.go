@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/logtoguard/logtoguard/logtotest"
+	"github.com/logtoguard/logtoguard/m2m"
 )
 
 // startStandIn starts a Logto that knows the demo applications. The settings
@@ -17,10 +18,10 @@ func startStandIn(set settings) (*logtotest.Server, error) {
 }
 
 // demoTenant declares what one would set up in Logto's console: the API
-// resource with its permissions, two roles, an organization, and four
+// resource with its permissions, three roles, an organization, and four
 // machine-to-machine applications.
 //
-//	shop-manager  shop-manager-secret  reads and writes products
+//	shop-manager  shop-manager-secret  reads and writes products, and may use the Management API
 //	shop-reader   shop-reader-secret   reads products
 //	no-role       no-role-secret       gets tokens, which hold no scope
 //	acme-bot      acme-bot-secret      reads and writes the orders of the organization acme
@@ -33,9 +34,11 @@ func demoTenant(audience string) logtotest.Tenant {
 		Roles: []logtotest.Role{
 			{Name: "manager", Scopes: map[string][]string{audience: {readProducts, writeProducts}}},
 			{Name: "reader", Scopes: map[string][]string{audience: {readProducts}}},
+			// The Management API is there without being declared.
+			{Name: "administrator", Scopes: map[string][]string{m2m.ManagementAPI("default"): {"all"}}},
 		},
 		Applications: []logtotest.Application{
-			{ID: "shop-manager", Secret: "shop-manager-secret", Roles: []string{"manager"}},
+			{ID: "shop-manager", Secret: "shop-manager-secret", Roles: []string{"manager", "administrator"}},
 			{ID: "shop-reader", Secret: "shop-reader-secret", Roles: []string{"reader"}},
 			{ID: "no-role", Secret: "no-role-secret"},
 			{ID: "acme-bot", Secret: "acme-bot-secret"},

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+type vars = map[string]string
+
+// build compiles a package and returns the program.
+func build(t *testing.T, name, directory string) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), name)
+	if runtime.GOOS == "windows" {
+		program += ".exe"
+	}
+	said, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, directory).CombinedOutput()
+	require.NoError(t, err, string(said))
+	return program
+}
+
+// environ is this process's environment with the programs' settings as given and
+// otherwise unset.
+func environ(set vars) []string {
+	env := slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "LOGTO_") || strings.HasPrefix(variable, "DEMO_LOGTO_ADDR=") ||
+			strings.HasPrefix(variable, "ADDR=") || strings.HasPrefix(variable, "API_URL=")
+	})
+	for name, value := range set {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// startExample runs the shopping API with its stand-in until the test ends, and
+// returns where both listen.
+func startExample(t *testing.T) (api, logto string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), build(t, "example", ".."))
+	cmd.Env = environ(vars{"ADDR": "127.0.0.1:0", "DEMO_LOGTO_ADDR": "127.0.0.1:0"})
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Wait() }) // the test's context has ended by then, and the process with it
+
+	address := regexp.MustCompile(`^# (The shopping API|A stand-in for Logto) listens on http://(127\.0\.0\.1:\d+)$`)
+	lines := bufio.NewScanner(stdout)
+	for (api == "" || logto == "") && lines.Scan() {
+		switch found := address.FindStringSubmatch(lines.Text()); {
+		case found == nil:
+		case found[1] == "The shopping API":
+			api = found[2]
+		default:
+			logto = found[2]
+		}
+	}
+	if api == "" || logto == "" {
+		t.Fatal(cmd.Wait(), stderr.String())
+	}
+	return api, logto
+}
+
+// runProcess runs the client, and returns what it prints and its exit status. Nothing
+// secret may be in it, ever.
+func runProcess(t *testing.T, program string, set vars) (stdout, stderr string, status int) {
+	t.Helper()
+	var out, diagnosis bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), program)
+	cmd.Env, cmd.Stdout, cmd.Stderr = environ(set), &out, &diagnosis
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil {
+		require.True(t, errors.As(err, &exit), "%v", err)
+		status = exit.ExitCode()
+	}
+	for _, text := range []string{out.String(), diagnosis.String()} {
+		require.NotContains(t, text, "-secret")
+		require.NotContains(t, text, "eyJ", "a token")
+	}
+	return out.String(), diagnosis.String(), status
+}
+
+// outline is what the client prints, a step on a line, less the widths of columns
+// and the IDs of what was added.
+func outline(stdout string) []string {
+	id := regexp.MustCompile(`\b[po]_[a-z2-7]{26}\b`)
+	var steps []string
+	for _, line := range strings.Split(strings.TrimSpace(stdout), "\n")[2:] {
+		if line != "" {
+			steps = append(steps, id.ReplaceAllString(strings.Join(strings.Fields(line), " "), "ID"))
+		}
+	}
+	return steps
+}
+
+// TestProcess plays against the example as a user does who has two shells.
+func TestProcess(t *testing.T) {
+	client := build(t, "client", ".")
+	api, logto := startExample(t)
+
+	// In this order: each run adds to the shop.
+	t.Run("demo", func(t *testing.T) {
+		stdout, stderr, status := runProcess(t, client, vars{"ADDR": api, "DEMO_LOGTO_ADDR": logto})
+		require.Zero(t, status, "%s\n%s", stdout, stderr)
+		require.Empty(t, stderr)
+		require.Equal(t, []string{
+			`shop-reader GET /products 200 3 products (its token holds read:products)`,
+			`shop-reader POST /products 403 Bearer error="insufficient_scope", scope="write:products" (its token lacks write:products)`,
+			`shop-manager POST /products 201 product ID (its token holds write:products)`,
+			`acme-bot POST /organizations/acme/orders 201 order ID (its token holds write:orders)`,
+			`acme-bot GET /organizations/acme/orders 200 1 order (its token holds read:orders)`,
+			`acme-bot GET /organizations/globex/orders 403 Bearer error="insufficient_scope" (its token is for another organization)`,
+			`shop-manager GET /api/applications 200 4 applications (its token holds all)`,
+			`All 7 steps went as they should.`,
+		}, outline(stdout))
+	})
+
+	const (
+		mayNotRead  = ` GET /products 403 Bearer error="insufficient_scope", scope="read:products" (its token lacks read:products)`
+		mayNotWrite = ` POST /products 403 Bearer error="insufficient_scope", scope="write:products" (its token lacks write:products)`
+		mayNotAll   = ` GET /api/applications 403 auth.forbidden: Forbidden (its token lacks all)`
+		skipped     = ` - skipped: set LOGTO_ORGANIZATION_ID to an organization that the application is in`
+	)
+	realLogto := func(application string, more vars) vars {
+		set := vars{
+			"LOGTO_ENDPOINT":   "http://" + logto + "/",
+			"LOGTO_APP_ID":     application,
+			"LOGTO_APP_SECRET": application + "-secret",
+			"API_URL":          "http://" + api + "/",
+		}
+		maps.Copy(set, more)
+		return set
+	}
+	for _, row := range []struct {
+		application string
+		more        vars
+		want        []string // each after the application's name
+	}{
+		{"shop-manager", nil, []string{
+			` GET /products 200 4 products (its token holds read:products)`,
+			` POST /products 201 product ID (its token holds write:products)`,
+			` POST /organizations/{id}/orders` + skipped,
+			` GET /organizations/{id}/orders` + skipped,
+			` GET /organizations/globex/orders` + skipped,
+			` GET /api/applications 200 4 applications (its token holds all)`,
+			`All 3 steps went as they should, 3 were skipped.`,
+		}},
+		{"shop-reader", nil, []string{
+			` GET /products 200 5 products (its token holds read:products)`,
+			mayNotWrite,
+			` POST /organizations/{id}/orders` + skipped,
+			` GET /organizations/{id}/orders` + skipped,
+			` GET /organizations/globex/orders` + skipped,
+			mayNotAll,
+			`All 3 steps went as they should, 3 were skipped.`,
+		}},
+		{"no-role", vars{"API_URL": "", "ADDR": api}, []string{
+			mayNotRead,
+			mayNotWrite,
+			` POST /organizations/{id}/orders` + skipped,
+			` GET /organizations/{id}/orders` + skipped,
+			` GET /organizations/globex/orders` + skipped,
+			mayNotAll,
+			`All 3 steps went as they should, 3 were skipped.`,
+		}},
+		{"acme-bot", vars{"LOGTO_ORGANIZATION_ID": "acme", "LOGTO_ENDPOINT": "http://" + logto + "/oidc", "LOGTO_TENANT_ID": "default"}, []string{
+			mayNotRead,
+			mayNotWrite,
+			` POST /organizations/acme/orders 201 order ID (its token holds write:orders)`,
+			` GET /organizations/acme/orders 200 2 orders (its token holds read:orders)`,
+			` GET /organizations/globex/orders 403 Bearer error="insufficient_scope" (its token is for another organization)`,
+			mayNotAll,
+			`All 6 steps went as they should.`,
+		}},
+	} {
+		t.Run("real, "+row.application, func(t *testing.T) {
+			stdout, stderr, status := runProcess(t, client, realLogto(row.application, row.more))
+			require.Zero(t, status, "%s\n%s", stdout, stderr)
+			require.Empty(t, stderr)
+			for i := range row.want[:len(row.want)-1] {
+				row.want[i] = row.application + row.want[i]
+			}
+			require.Equal(t, row.want, outline(stdout))
+		})
+	}
+
+	for name, row := range map[string]struct {
+		set    vars
+		text   string
+		counts string
+	}{
+		"wrong secret":            {vars{"LOGTO_APP_SECRET": "wrong-secret"}, "AppSecret is not, or no longer, a secret of this application", "3 of 3 steps did not"},
+		"another's organization":  {vars{"LOGTO_ORGANIZATION_ID": "acme"}, "not a member of this organization", "3 of 6 steps did not"},
+		"another tenant":          {vars{"LOGTO_TENANT_ID": "abc123"}, "none for https://abc123.logto.app/api, and 1 step not tried", "1 of 3 steps did not"},
+		"an API of another Logto": {vars{"LOGTO_AUDIENCE": "https://other.api"}, "Resource has to be the API's resource indicator", "2 of 3 steps did not"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stdout, stderr, status := runProcess(t, client, realLogto("shop-reader", row.set))
+			require.Equal(t, 1, status, stdout)
+			require.Contains(t, stdout, "WRONG: ")
+			require.Contains(t, stdout, row.text)
+			require.Equal(t, "client: "+row.counts+" go as they should\n", stderr)
+		})
+	}
+
+	t.Run("no API", func(t *testing.T) {
+		_, stderr, status := runProcess(t, client, vars{"ADDR": unused(t), "DEMO_LOGTO_ADDR": logto})
+		require.Equal(t, 1, status)
+		require.Contains(t, stderr, "go run ./example")
+		_, stderr, status = runProcess(t, client, realLogto("shop-reader", vars{"API_URL": "http://" + unused(t)}))
+		require.Equal(t, 1, status)
+		require.Contains(t, stderr, "go run ./example")
+		require.Contains(t, stderr, "API_URL")
+	})
+	t.Run("no stand-in", func(t *testing.T) {
+		_, stderr, status := runProcess(t, client, vars{"ADDR": api, "DEMO_LOGTO_ADDR": unused(t)})
+		require.Equal(t, 1, status)
+		require.Contains(t, stderr, "no stand-in for Logto at http://127.0.0.1:")
+		require.Contains(t, stderr, "set DEMO_LOGTO_ADDR")
+	})
+}
+
+// unused is an address where nobody listens.
+func unused(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer ln.Close()
+	return ln.Addr().String()
+}
