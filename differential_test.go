@@ -1,0 +1,268 @@
+package logtoguard_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/logtotest"
+)
+
+// member is one of a JSON object, as text: also one that a map can't hold twice.
+type member struct{ name, value string }
+
+type object []member
+
+func (o object) text() string {
+	var parts []string
+	for _, m := range o {
+		parts = append(parts, m.name+":"+m.value)
+	}
+	return "{" + strings.Join(parts, ",") + "}"
+}
+
+// oddValues are put in the place of every member's value.
+var oddValues = []string{
+	`null`, `true`, `false`, `0`, `-1`, `1`, `1.5`, `1e400`, `-1e400`, `9223372036854775808`, `253402300800`, `1e11`, `5e-324`, `""`, `" "`, `"x"`,
+	`"\u0000"`, `[]`, `[null]`, `["x"]`, `[["x"]]`, `{}`, `{"a":{"a":1}}`, `{"sub":"x"}`, `"at+jwt"`, `"AT+JWT"`, `"JWT"`, `"none"`, `"HS256"`, `"ES256"`,
+	`"ES384"`, `"RS256"`, `"https://shopping.api"`, `["https://shopping.api"]`, `["x","https://shopping.api"]`, `["https://shopping.api",1]`,
+	`"urn:logto:organization:acme"`, `["https://shopping.api","urn:logto:organization:acme"]`, `"urn:logto:organization:"`, `"acme"`,
+	`"https\u003a//shopping.api"`, `1795348800`, `1795348800.75`, `"1795348800"`, `1795348795`, `1795348860`, `1795348861`, `99999999999999999999999`, `-0`,
+}
+
+// mutations of an object: each member with every odd value, without it, twice, and
+// under names that only look alike.
+func mutations(o object) []object {
+	var all []object
+	replaced := func(i int, with ...member) object { return slices.Concat(o[:i], with, o[i+1:]) }
+	for i, m := range o {
+		for _, value := range oddValues {
+			all = append(all, replaced(i, member{m.name, value}))
+		}
+		all = append(all, replaced(i), replaced(i, m, m), replaced(i, member{`"x"`, "{" + m.name + ":" + m.value + "}"}))
+		for _, name := range lookAlikes(strings.Trim(m.name, `"`)) {
+			all = append(all, replaced(i, member{name, m.value}), replaced(i, m, member{name, `"other"`}))
+		}
+	}
+	for _, extra := range []member{
+		{`"crit"`, `[]`}, {`"crit"`, `["exp"]`}, {`"cnf"`, `{"jkt":"x"}`}, {`"cnf"`, `null`}, {`"organization_id"`, `"acme"`},
+		{`"nbf"`, `1795348800`}, {`"nbf"`, `1795348806`}, {`"nbf"`, `"1"`}, {`"jwk"`, `{}`}, {`"x"`, `{"y":1,"y":2}`}, {`"x"`, `{"y":1,"\u0079":2}`},
+		{`"x"`, strings.Repeat("[", 200) + strings.Repeat("]", 200)},
+	} {
+		all = append(all, append(slices.Clone(o), extra))
+	}
+	return all
+}
+
+func lookAlikes(name string) []string {
+	quoted := []string{strings.ToUpper(name), strings.ToUpper(name[:1]) + name[1:], name + " ", " " + name, name + `\u0000`, strings.ReplaceAll(name, "_", "-")}
+	quoted = append(quoted, strings.NewReplacer("s", "ſ", "k", "K", "i", "ı", "a", "а").Replace(name))
+	quoted = append(quoted, fmt.Sprintf(`\u%04x`, name[0])+name[1:]) // the same name, escaped
+	for i, s := range quoted {
+		quoted[i] = `"` + s + `"`
+	}
+	return quoted
+}
+
+// TestDifferential judges thousands of mutations of valid tokens, each signed
+// rightly, by the guard and by the rules as they are written down in ruling. Both
+// have to give the same reason.
+func TestDifferential(t *testing.T) {
+	for _, algorithm := range algorithms {
+		t.Run(algorithm, func(t *testing.T) {
+			logto, clock := newLogto(t, algorithm)
+			guard := newGuard(t, logto, clock, func(cfg *logtoguard.Config) { cfg.TokenCacheSize = -1 })
+			ready(t, guard)
+			header := object{{`"alg"`, `"` + algorithm + `"`}, {`"typ"`, `"at+jwt"`}, {`"kid"`, `"` + logto.Key().ID() + `"`}}
+			payload := object{
+				{`"iss"`, `"` + logto.Endpoint() + `/oidc"`}, {`"aud"`, `"https://shopping.api"`}, {`"sub"`, `"user"`},
+				{`"client_id"`, `"app"`}, {`"exp"`, `1795352400`}, {`"iat"`, `1795348800`}, {`"scope"`, `"read:products"`}, {`"jti"`, `"j"`},
+			}
+			judge := func(header, payload object) {
+				t.Helper()
+				want := ruling{key: logto.Key(), issuer: logto.Endpoint() + "/oidc"}.of(header.text(), payload.text())
+				_, err := guard.Verify(t.Context(), logto.Key().Sign([]byte(header.text()), []byte(payload.text())))
+				require.ErrorIs(t, err, want, "%s . %s", header.text(), payload.text())
+			}
+			headers, payloads := mutations(header), mutations(payload)
+			for _, h := range headers {
+				judge(h, payload)
+			}
+			for _, p := range payloads {
+				judge(header, p)
+			}
+			// Two faults at once: the first by the order of the rules is the reason.
+			random := rand.New(rand.NewPCG(1, 2))
+			for range 300 {
+				p := payloads[random.IntN(len(payloads))]
+				again := mutations(p)
+				judge(headers[random.IntN(len(headers))], p)
+				judge(header, again[random.IntN(len(again))])
+			}
+		})
+	}
+}
+
+// ruling is what is written down of the rules, in their order, on encoding/json.
+type ruling struct {
+	key    *logtotest.Key
+	issuer string
+}
+
+func (r ruling) of(headerText, payloadText string) error {
+	h, ok := members(headerText)
+	typ, _ := h["typ"].(string)
+	alg, _ := h["alg"].(string)
+	kid, _ := h["kid"].(string)
+	_, crit := h["crit"]
+	switch {
+	case !ok:
+		return logtoguard.ErrMalformed
+	case strings.ToLower(typ) != "at+jwt" && strings.ToLower(typ) != "application/at+jwt":
+		return logtoguard.ErrNotAccessToken
+	case !slices.Contains(algorithms, alg):
+		return logtoguard.ErrAlgorithm
+	case crit || kid == "":
+		return logtoguard.ErrMalformed
+	}
+	c, ok := members(payloadText)
+	if !ok {
+		return logtoguard.ErrMalformed
+	}
+	if err := r.ofClaims(c); err != nil {
+		return err
+	}
+	switch {
+	case kid != r.key.ID():
+		return logtoguard.ErrUnknownKey
+	case alg != r.key.Algorithm():
+		return logtoguard.ErrAlgorithm
+	}
+	return nil
+}
+
+func (r ruling) ofClaims(c map[string]any) error {
+	audience, strs := texts(c["aud"])
+	var organizations []string
+	for _, a := range audience {
+		if id, ok := strings.CutPrefix(a, "urn:logto:organization:"); ok && id != "" {
+			organizations = append(organizations, id)
+		}
+	}
+	nbf, hasNbf := c["nbf"]
+	scope, hasScope := c["scope"]
+	_, isText := scope.(string)
+	organization, hasOrganization := c["organization_id"]
+	_, cnf := c["cnf"]
+	switch {
+	case c["iss"] != r.issuer:
+		return logtoguard.ErrIssuer
+	case !strs || !slices.Contains(audience, shopping):
+		return logtoguard.ErrAudience
+	case !isTime(c["exp"]):
+		return logtoguard.ErrClaims
+	case !later(c["exp"], now.Unix()-5):
+		return logtoguard.ErrExpired
+	case hasNbf && !isTime(nbf):
+		return logtoguard.ErrClaims
+	case hasNbf && later(nbf, now.Unix()+5):
+		return logtoguard.ErrNotYetValid
+	case !isTime(c["iat"]):
+		return logtoguard.ErrClaims
+	case later(c["iat"], now.Unix()+60):
+		return logtoguard.ErrNotYetValid
+	case !filled(c["sub"]), !filled(c["client_id"]), hasScope && !isText, hasOrganization && !filled(organization):
+		return logtoguard.ErrClaims
+	case hasOrganization && len(organizations) > 0 && organizations[0] != organization:
+		return logtoguard.ErrClaims
+	case cnf:
+		return logtoguard.ErrSenderConstrained
+	}
+	return nil
+}
+
+// members reads an object token by token, so that it sees duplicates.
+func members(text string) (map[string]any, bool) {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	v, ok := value(dec)
+	o, isObject := v.(map[string]any)
+	return o, ok && isObject
+}
+
+func value(dec *json.Decoder) (any, bool) {
+	token, err := dec.Token()
+	if err != nil {
+		return nil, false
+	}
+	switch token {
+	case json.Delim('{'):
+		o := map[string]any{}
+		for dec.More() {
+			name, _ := dec.Token()
+			v, ok := value(dec)
+			if _, twice := o[name.(string)]; twice || !ok {
+				return nil, false
+			}
+			o[name.(string)] = v
+		}
+		_, err := dec.Token()
+		return o, err == nil
+	case json.Delim('['):
+		list := []any{}
+		for dec.More() {
+			v, ok := value(dec)
+			if !ok {
+				return nil, false
+			}
+			list = append(list, v)
+		}
+		_, err := dec.Token()
+		return list, err == nil
+	}
+	return token, true
+}
+
+func texts(v any) (list []string, ok bool) {
+	if s, ok := v.(string); ok {
+		return []string{s}, true
+	}
+	values, ok := v.([]any)
+	for _, value := range values {
+		s, isText := value.(string)
+		if !isText {
+			return nil, false
+		}
+		list = append(list, s)
+	}
+	return list, ok
+}
+
+func filled(v any) bool { s, ok := v.(string); return ok && s != "" }
+
+// number has the precision of the text: 1e400 is one.
+func number(v any) *big.Float {
+	n, ok := v.(json.Number)
+	if !ok {
+		return nil
+	}
+	f, _, err := big.ParseFloat(n.String(), 10, 2000, big.ToNearestEven)
+	if err != nil {
+		return nil
+	}
+	return f
+}
+
+func isTime(v any) bool {
+	f := number(v)
+	return f != nil && f.Cmp(big.NewFloat(253402300800)) < 0 && f.Cmp(big.NewFloat(-62135596800)) >= 0
+}
+
+func later(v any, seconds int64) bool { return number(v).Cmp(new(big.Float).SetInt64(seconds)) > 0 }
