@@ -81,7 +81,7 @@ func TestKnownTokenThatNoLongerHolds(t *testing.T) {
 		{"the clock was set back before nbf", func(_ *testing.T, _ *logtoguard.Guard, _ *logtotest.Server, c *logtotest.Clock) {
 			c.Advance(-30 * time.Second)
 		}, logtoguard.ErrNotYetValid},
-		{"the clock was set back before iat", func(_ *testing.T, _ *logtoguard.Guard, _ *logtotest.Server, c *logtotest.Clock) {
+		{"the clock was set back before iat: no nbf", func(_ *testing.T, _ *logtoguard.Guard, _ *logtotest.Server, c *logtotest.Clock) {
 			c.Advance(-2 * time.Minute)
 		}, logtoguard.ErrNotYetValid},
 		{"its key was removed", func(t *testing.T, g *logtoguard.Guard, l *logtotest.Server, c *logtotest.Clock) {
@@ -96,7 +96,11 @@ func TestKnownTokenThatNoLongerHolds(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			logto, clock := newLogto(t, "ES256")
 			guard := newGuard(t, logto, clock)
-			token := logto.Mint(logtotest.Token{Subject: "shop"}, func(d *logtotest.Draft) { d.Claims["nbf"] = now.Unix() - 10 })
+			token := logto.Mint(logtotest.Token{Subject: "shop"}, func(d *logtotest.Draft) {
+				if !strings.HasSuffix(test.name, "no nbf") {
+					d.Claims["nbf"] = now.Unix() - 10
+				}
+			})
 			verifiedTwice(t, guard, token)
 			test.change(t, guard, logto, clock)
 			_, err := guard.Verify(t.Context(), token)

@@ -134,7 +134,8 @@ func (c *Claims) ExpiresAt() time.Time { return c.get().expiresAt }
 
 // Decode stores the token's payload in the value that v points to, for claims
 // that the tenant's custom-claims script adds. Unlike encoding/json it matches
-// member names exactly: Roles is not roles.
+// member names exactly: Roles is not roles. Numbers become float64 in an any; for
+// the digits as they were sent use a json.RawMessage.
 func (c *Claims) Decode(v any) error {
 	if c.get().payload == nil {
 		return errors.New("logtoguard: decode claims: there are none")

@@ -230,12 +230,13 @@ func TestDecode(t *testing.T) {
 func TestClaimsInLogs(t *testing.T) {
 	c := claimsOf(t)(logtotest.Token{Subject: "alice\n", ClientID: "web", OrganizationID: "acme", Scopes: []string{"secret-scope"}, Claims: map[string]any{"note": "hunter2"}})
 	want := `subject="alice\n" client_id="web" organization_id="acme"`
-	for _, format := range []string{"%v", "%+v", "%s"} {
+	for _, format := range []string{"%v", "%+v", "%s", "%#v"} {
 		require.Equal(t, want, fmt.Sprintf(format, c))
 	}
 	var text logSink
 	text.logger(slog.LevelInfo).Info("x", "claims", c)
 	require.Equal(t, `level=INFO msg=x claims.subject="alice\n" claims.client_id=web claims.organization_id=acme`+"\n", text.String())
+	//lint:ignore SA9005 that it shows nothing is the point
 	asJSON, err := stdjson.Marshal(c)
 	require.NoError(t, err)
 	require.JSONEq(t, "{}", string(asJSON))

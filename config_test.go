@@ -1,6 +1,7 @@
 package logtoguard_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -326,4 +327,21 @@ func TestConfigClockSkew(t *testing.T) {
 			require.ErrorIs(t, err, after)
 		})
 	}
+}
+
+// A query may be a secret: nothing repeats that of JWKSURL.
+func TestQueryOfJWKSURLIsNotLogged(t *testing.T) {
+	var sink logSink
+	guard, err := logtoguard.New(logtoguard.Config{
+		Endpoint: "https://logto.example", Audience: []string{shopping},
+		JWKSURL: "http://127.0.0.1:1/oidc/jwks?key=hush", Logger: sink.logger(slog.LevelDebug),
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	err = guard.Ready(ctx)
+	require.ErrorIs(t, err, logtoguard.ErrKeysUnavailable)
+	require.NoError(t, guard.Close())
+	require.Contains(t, sink.String(), "/oidc/jwks")
+	require.NotContains(t, sink.String()+err.Error(), "hush")
 }

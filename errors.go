@@ -184,7 +184,6 @@ var (
 	notYetValid       = refusal{ErrNotYetValid, 401, codeInvalidToken, "not_yet_valid", "the token is not valid yet"}
 	wrongIssuer       = refusal{ErrIssuer, 401, codeInvalidToken, "issuer", "the token is from another issuer"}
 	wrongAudience     = refusal{ErrAudience, 401, codeInvalidToken, "audience", "the token is for another audience"}
-	wrongClaims       = refusal{ErrClaims, 401, codeInvalidToken, "claims", "a claim that the token needs is missing or of the wrong type"}
 	contradiction     = refusal{ErrClaims, 401, codeInvalidToken, "claims", "the token's organization_id contradicts its audience"}
 	senderConstrained = refusal{ErrSenderConstrained, 401, codeInvalidToken, "sender_constrained", "the token is bound to a key of its sender (cnf), which is not supported"}
 	refusedByCheck    = refusal{ErrRefusedByCheck, 401, codeInvalidToken, "check", "the token was refused"}
@@ -204,6 +203,12 @@ func (r refusal) because(cause error) *Error {
 		e.RetryAfter = retrySoon
 	}
 	return e
+}
+
+// wrongClaim refuses a token for a claim of ours, by its name.
+func wrongClaim(name string) *Error {
+	kind := refusal{ErrClaims, 401, codeInvalidToken, "claims", "the token's " + name + " claim is missing or of the wrong type"}
+	return kind.because(nil)
 }
 
 // retryIn is because, for what will be over in d.

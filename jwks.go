@@ -61,6 +61,7 @@ type skippedKey struct{ id, why string }
 var (
 	errNoUsableKey = errors.New("no usable key")
 	errOddKey      = errors.New("its type or curve is unknown, or a member is wrong")
+	errNotPublic   = errors.New("it is private or symmetric")
 )
 
 // parseKeySet takes the usable keys out of a key set (RFC 7517, section 5). One
@@ -104,14 +105,16 @@ func parseKeySet(body []byte) (map[string]*key, []skippedKey, error) {
 
 // parseKey returns the kid also of a key that can't be used, as far as it can be read.
 func parseKey(raw []byte) (k *key, id string, err error) {
-	if err := decodeObject(raw, &struct{}{}); err != nil {
+	var members map[string]jsontext.Value
+	if err := decodeObject(raw, &members); err != nil {
 		return nil, "", err
 	}
-	parsed, err := jwk.ParseKey(raw)
+	// What is no string is for jwx to complain of.
+	_ = json.Unmarshal(members["kid"], &id)
+	parsed, err := parsePublicKey(members)
 	if err != nil {
-		return nil, "", errOddKey
+		return nil, id, err
 	}
-	id = parsed.KeyID()
 	operations, restricted := parsed.Get(jwk.KeyOpsKey)
 	switch {
 	case id == "":
@@ -139,6 +142,31 @@ func parseKey(raw []byte) (k *key, id string, err error) {
 		k.algorithm = ""
 	}
 	return k, id, nil
+}
+
+// keyMembers are what is read of a key.
+var keyMembers = []string{"kty", "kid", "use", "key_ops", "alg", "crv", "x", "y", "n", "e"}
+
+// parsePublicKey gives jwx nothing else to see: it takes KTY for kty.
+func parsePublicKey(members map[string]jsontext.Value) (jwk.Key, error) {
+	if members["d"] != nil || members["k"] != nil {
+		return nil, errNotPublic
+	}
+	known := make(map[string]jsontext.Value)
+	for _, name := range keyMembers {
+		if value := members[name]; value != nil {
+			known[name] = value
+		}
+	}
+	text, err := json.Marshal(known)
+	if err != nil {
+		return nil, errOddKey
+	}
+	parsed, err := jwk.ParseKey(text)
+	if err != nil {
+		return nil, errOddKey
+	}
+	return parsed, nil
 }
 
 // hasWideExponent: jwx cuts an exponent down to what an int holds.
@@ -176,7 +204,7 @@ func fittingAlgorithm(public crypto.PublicKey) (jwa.SignatureAlgorithm, error) {
 		}
 		return jwa.RS256, nil
 	}
-	return "", errors.New("it is private, symmetric or of an unknown type")
+	return "", errOddKey
 }
 
 // keySource is the key set's address, and how it is asked.

@@ -294,7 +294,11 @@ func (ks *keySet) ready(ctx context.Context) error {
 func (ks *keySet) report(stats *Stats) {
 	s := ks.state.Load()
 	stats.KeyFetches, stats.KeyFetchFailures = ks.fetches.Load(), ks.failures.Load()
-	stats.Keys = len(s.keys)
+	for _, k := range s.keys {
+		if k.algorithm != "" {
+			stats.Keys++
+		}
+	}
 	if !s.confirmed.IsZero() {
 		stats.KeyAge = max(ks.now().Sub(s.confirmed), 0)
 	}
@@ -305,8 +309,11 @@ func (ks *keySet) report(stats *Stats) {
 func (ks *keySet) logChange(old, state *keyState) {
 	switch {
 	case state.failure != nil && old.failure == nil:
-		ks.logger.Warn("logtoguard: fetching the keys failed: serving on with those that are known",
-			"error", state.failure, "keys", len(state.keys))
+		consequence := "serving on with those that are known"
+		if len(state.keys) == 0 {
+			consequence = "no token can be judged"
+		}
+		ks.logger.Warn("logtoguard: fetching the keys failed: "+consequence, "error", state.failure)
 	case state.failure == nil && old.failure != nil:
 		ks.logger.Warn("logtoguard: fetching the keys works again",
 			"failures", old.failures, "outage", state.confirmed.Sub(old.outage))

@@ -107,11 +107,11 @@ func retire(old, inUse map[string]*key) {
 	}
 }
 
-// difference lists the kids whose keys a has and b has not.
+// difference lists the kids of usable keys that a has and b has not.
 func difference(a, b map[string]*key) string {
 	var kids []string
 	for kid, k := range a {
-		if b[kid] != k {
+		if b[kid] != k && k.algorithm != "" {
 			kids = append(kids, loggable(kid))
 		}
 	}

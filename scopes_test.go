@@ -3,6 +3,7 @@ package logtoguard_test
 import (
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -265,4 +266,19 @@ func TestResourceGuardAndOrganizations(t *testing.T) {
 		_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, claim("organization_id", id)))
 		require.ErrorIs(t, err, logtoguard.ErrClaims, "%v", id)
 	}
+}
+
+// Claims that an outer handler has put into the context are not those of a request
+// to which Optional lets nobody show a token.
+func TestOptionalForgetsForeignClaims(t *testing.T) {
+	logto, clock := newLogto(t, "ES256")
+	guard := newGuard(t, logto, clock)
+	claims, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Subject: "shop"}))
+	require.NoError(t, err)
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r = r.WithContext(logtoguard.ContextWithClaims(r.Context(), claims))
+	guard.Optional(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, ok := logtoguard.ClaimsFromContext(r.Context())
+		require.False(t, ok)
+	})).ServeHTTP(httptest.NewRecorder(), r)
 }

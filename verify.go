@@ -18,10 +18,19 @@ const maxIssuedAhead = time.Minute
 // Verify judges a token, for what is not HTTP. Its errors are *[Error]. Where ctx
 // ends while Verify waits for keys or for its turn, the error wraps ctx.Err().
 func (g *Guard) Verify(ctx context.Context, token string) (*Claims, error) {
-	if claims := g.known(token); claims != nil {
+	if claims := g.recall(token); claims != nil {
 		return g.admit(ctx, claims)
 	}
 	return g.examine(ctx, token)
+}
+
+// recall is known, counted.
+func (g *Guard) recall(token string) *Claims {
+	claims := g.known(token)
+	if claims != nil {
+		g.tokens.hits.add()
+	}
+	return claims
 }
 
 // known returns the claims of a token that was verified before, if what they
@@ -35,7 +44,6 @@ func (g *Guard) known(token string) *Claims {
 	if now.Before(claims.validFrom) || !now.Before(claims.validUntil) || !g.keys.trusted(now) {
 		return nil
 	}
-	g.tokens.hits.add()
 	return claims
 }
 
@@ -245,7 +253,7 @@ func (p *policy) judgeOrigin(in *payload, c *Claims) *Error {
 func (p *policy) judgeTimes(in *payload, c *Claims) *Error {
 	var ok bool
 	if c.expiresAt, ok = in.ExpiresAt.instant(); !ok {
-		return wrongClaims.because(nil)
+		return wrongClaim("exp")
 	}
 	now := p.now()
 	c.validUntil = c.expiresAt.Add(p.skew)
@@ -255,7 +263,7 @@ func (p *policy) judgeTimes(in *payload, c *Claims) *Error {
 	if in.NotBefore.present() {
 		notBefore, ok := in.NotBefore.instant()
 		if !ok {
-			return wrongClaims.because(nil)
+			return wrongClaim("nbf")
 		}
 		c.validFrom = notBefore.Add(-p.skew)
 		if now.Before(c.validFrom) {
@@ -263,7 +271,7 @@ func (p *policy) judgeTimes(in *payload, c *Claims) *Error {
 		}
 	}
 	if c.issuedAt, ok = in.IssuedAt.instant(); !ok {
-		return wrongClaims.because(nil)
+		return wrongClaim("iat")
 	}
 	issued := c.issuedAt.Add(-max(p.skew, maxIssuedAhead))
 	if now.Before(issued) {
@@ -277,15 +285,16 @@ func (p *policy) judgeTimes(in *payload, c *Claims) *Error {
 
 // judgeParties: who may do what, and where.
 func judgeParties(in *payload, c *Claims) *Error {
-	c.subject, _ = in.Subject.text()
-	c.clientID, _ = in.ClientID.text()
-	if c.subject == "" || c.clientID == "" {
-		return wrongClaims.because(nil)
+	if c.subject, _ = in.Subject.text(); c.subject == "" {
+		return wrongClaim("sub")
+	}
+	if c.clientID, _ = in.ClientID.text(); c.clientID == "" {
+		return wrongClaim("client_id")
 	}
 	if in.Scope.present() {
 		scope, ok := in.Scope.text()
 		if !ok {
-			return wrongClaims.because(nil)
+			return wrongClaim("scope")
 		}
 		// A space is the only separator: RFC 6749, section 3.3.
 		c.scopes = strings.FieldsFunc(scope, func(r rune) bool { return r == ' ' })
@@ -294,7 +303,7 @@ func judgeParties(in *payload, c *Claims) *Error {
 		id, _ := in.OrganizationID.text()
 		switch {
 		case id == "":
-			return wrongClaims.because(nil)
+			return wrongClaim("organization_id")
 		case c.organization != "" && c.organization != id:
 			// The tenant's script can write this claim, but not the audience.
 			return contradiction.because(nil)

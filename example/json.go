@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,9 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const maxBodyBytes = 64 << 10
@@ -56,7 +58,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 }
 
 // readJSON reads a body that is one JSON object with the fields of v and no
-// others: a misspelt field is an error, not a field that was left out.
+// others: a misspelt field is an error, not a field that was left out. Unlike
+// encoding/json, this decoder takes no Name for a name, and no field twice.
 func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		return &problem{http.StatusUnsupportedMediaType, "send the body as Content-Type: application/json"}
@@ -70,36 +73,37 @@ func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 		return &problem{http.StatusBadRequest, "the body could not be read"}
 	}
 
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return &problem{http.StatusBadRequest, "the body is empty"}
+	}
+	if err := json.Unmarshal(body, v, json.RejectUnknownMembers(true)); err != nil {
 		return &problem{http.StatusBadRequest, explain(err)}
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return &problem{http.StatusBadRequest, "the body must be one JSON object with nothing after it"}
+	if jsontext.Value(body).Kind() != '{' {
+		return &problem{http.StatusBadRequest, "the body must be a JSON object"}
 	}
 	return nil
 }
 
 // explain says what is wrong with a body in words that don't mention Go.
 func explain(err error) string {
-	var syntax *json.SyntaxError
-	var wrongType *json.UnmarshalTypeError
+	var syntax *jsontext.SyntacticError
+	var meaning *json.SemanticError
 	switch {
-	case errors.Is(err, io.EOF):
-		return "the body is empty"
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "the body ends too early to be JSON"
+	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
+		return fmt.Sprintf("field %q is there twice", syntax.JSONPointer.LastToken())
 	case errors.As(err, &syntax):
-		return fmt.Sprintf("the body is not JSON, as byte %d shows", syntax.Offset)
-	case errors.As(err, &wrongType) && wrongType.Field == "":
+		return fmt.Sprintf("the body is not JSON, or has something after it, as byte %d shows", syntax.ByteOffset)
+	case errors.Is(err, json.ErrUnknownName) && errors.As(err, &meaning):
+		return fmt.Sprintf("unknown field %q", meaning.JSONPointer.LastToken())
+	case !errors.As(err, &meaning) || meaning.JSONPointer == "":
 		return "the body must be a JSON object"
-	case errors.As(err, &wrongType) && wrongType.Type.Kind() == reflect.String:
-		return wrongType.Field + " must be a string"
-	case errors.As(err, &wrongType):
-		return wrongType.Field + " must be a whole number"
+	case meaning.GoType.Kind() == reflect.String:
+		return string(meaning.JSONPointer[1:]) + " must be a string"
 	}
-	return strings.TrimPrefix(err.Error(), "json: ") // unknown field "…": it has no type of its own
+	return string(meaning.JSONPointer[1:]) + " must be a whole number"
 }
 
 // jsonErrors gives the answers that a mux writes itself, 404 and 405, the shape

@@ -76,7 +76,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		Logger:       log,
 	})
 	if err != nil {
-		return fmt.Errorf("the LOGTO_ settings are refused: %w", err)
+		return fmt.Errorf("the LOGTO_ settings are refused, by the names that they have in Go: %w", err)
 	}
 	defer guard.Close()
 

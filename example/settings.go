@@ -49,8 +49,8 @@ func readSettings(getenv func(string) string) (settings, error) {
 		faults = append(faults, errors.New("LOGTO_JWKS_URL and LOGTO_INSECURE_HTTP are for a real Logto: set LOGTO_ENDPOINT too, or unset them"))
 	}
 	faults = append(faults,
-		wantLoopback("ADDR", set.addr),
-		wantLoopback("DEMO_LOGTO_ADDR", set.demoAddr),
+		wantLoopback("ADDR", set.addr, "127.0.0.1:8080"),
+		wantLoopback("DEMO_LOGTO_ADDR", set.demoAddr, "127.0.0.1:3001"),
 		wantResource(set.audience))
 	return set, errors.Join(faults...)
 }
@@ -58,16 +58,16 @@ func readSettings(getenv func(string) string) (settings, error) {
 // wantLoopback keeps the stand-in, whose secrets anybody can read here, and the
 // API that trusts it away from the network. Host names other than localhost
 // don't count, wherever they point today.
-func wantLoopback(setting, addr string) error {
+func wantLoopback(setting, addr, example string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fmt.Errorf("%s is %q: write host:port, such as 127.0.0.1:8080", setting, addr)
+		return fmt.Errorf("%s is %q: write host:port, such as %s", setting, addr, example)
 	}
 	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
 		return nil
 	}
 	return fmt.Errorf("%s is %q, which others may reach, and the stand-in for Logto has public secrets: "+
-		"write a loopback address, such as 127.0.0.1:8080, or set LOGTO_ENDPOINT to use a real Logto", setting, addr)
+		"write a loopback address, such as %s, or set LOGTO_ENDPOINT to use a real Logto", setting, addr, example)
 }
 
 // wantResource asks of the stand-in's resource what Logto asks of one: an
