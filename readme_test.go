@@ -1,6 +1,7 @@
 package logtoguard_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,8 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// around makes a program of one of the README's fragments, with what it takes for granted.
-const around = `package main
+// fragments are the start of a program made of the README's fragments, with what
+// they take for granted.
+const fragments = `package main
 
 import (
 	"log"
@@ -28,18 +30,20 @@ import (
 
 func main() {}
 
-var _ = httptest.NewRecorder
-var _ = log.Fatal
-var _ = os.Getenv
-var _ logtotest.Tenant
-var _ m2m.Config
+var (
+	_ = log.Fatal
+	_ = os.Getenv
+	_ = httptest.NewRecorder
+	_ logtotest.Tenant
+	_ m2m.Config
+)
+`
 
-func fragment(t *testing.T, mux *http.ServeMux, guard *logtoguard.Guard, cors func(http.Handler) http.Handler, list, create http.Handler) (any, error) {
-	var err error
-	if true {
-		FRAGMENT
+const fragment = `
+func fragment%d(t *testing.T, mux *http.ServeMux, guard *logtoguard.Guard, cors func(http.Handler) http.Handler, list, create http.Handler) {
+	{
+%s
 	}
-	return guard, err
 }
 `
 
@@ -48,15 +52,20 @@ func TestReadmeCodeCompiles(t *testing.T) {
 	require.NoError(t, err)
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(readme, -1)
 	require.NotEmpty(t, blocks)
-	for _, block := range blocks {
+	programs := []string{fragments}
+	for i, block := range blocks {
 		code := string(block[1])
-		if !strings.HasPrefix(code, "package main") {
-			code = strings.Replace(around, "FRAGMENT", used(code), 1)
+		if strings.HasPrefix(code, "package main") {
+			programs = append(programs, code)
+		} else {
+			programs[0] += fmt.Sprintf(fragment, i, used(code))
 		}
+	}
+	for _, program := range programs {
 		file := filepath.Join(t.TempDir(), "main.go")
-		require.NoError(t, os.WriteFile(file, []byte(code), 0o600))
-		output, err := exec.Command("go", "build", "-o", os.DevNull, file).CombinedOutput()
-		require.NoError(t, err, "%s\n%s", output, code)
+		require.NoError(t, os.WriteFile(file, []byte(program), 0o600))
+		output, err := exec.Command("go", "vet", file).CombinedOutput()
+		require.NoError(t, err, "%s\n%s", output, program)
 	}
 }
 
