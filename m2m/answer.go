@@ -31,9 +31,10 @@ type strictTransport struct{ base http.RoundTripper }
 
 func (t *strictTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.base.RoundTrip(r)
-	if err != nil {
+	if err != nil || response == nil {
 		return nil, err
 	}
+	withBody(response)
 	defer response.Body.Close()
 	body, err := readAnswer(response)
 	if err != nil {
@@ -41,6 +42,13 @@ func (t *strictTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	return response, nil
+}
+
+// withBody: a RoundTripper that isn't net/http's may have left the body out.
+func withBody(response *http.Response) {
+	if response.Body == nil {
+		response.Body = http.NoBody
+	}
 }
 
 // readAnswer returns an *Error for an answer that is not to be used. A redirect is

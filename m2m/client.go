@@ -51,10 +51,12 @@ func wallClock(now func() time.Time) func() time.Time {
 //
 // The token is the caller's own copy. Its Expiry goes by [Config].Now, and is a day
 // ahead at most, and a minute where Logto doesn't say. Its Extra("scope") is a
-// string with the granted scopes, empty if there are none.
+// string with the granted scopes, also those that were not asked for; it is empty
+// if there are none.
 //
-// Every error is an *[Error]. Who calls within a second after a failed request gets
-// that request's error, and only later calls cause another one.
+// Every error is an *[Error]. Whoever calls soon after a failed request gets that
+// request's error, and only later calls cause another one: after a second, and
+// after twice as long each time that the next one fails too, up to a minute.
 func (c *Client) Token(ctx context.Context) (*oauth2.Token, error) {
 	kept, err := c.tokens.get(ctx)
 	if err != nil {

@@ -3,6 +3,7 @@ package m2m
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -12,7 +13,8 @@ import (
 )
 
 // Config says which application asks for which token. Printed or logged, it does
-// not show AppSecret.
+// not show AppSecret. But package fmt can't call methods of what is in an unexported
+// field of another struct, and doesn't for %p: there it prints everything.
 type Config struct {
 	// Endpoint is Logto's, such as https://tenant-id.logto.app. A trailing slash is tolerated.
 	Endpoint string
@@ -23,7 +25,7 @@ type Config struct {
 	// letter. It may be empty where OrganizationID is set: then the token is for
 	// the organization itself.
 	Resource string
-	// Scopes are asked for. Default: none, and none are granted.
+	// Scopes are asked for, each once. Default: none, and none are granted.
 	Scopes []string
 	// OrganizationID makes it a token for that organization, of which the
 	// application has to be a member. Default: no organization.
@@ -52,14 +54,14 @@ func ManagementAPI(tenantID string) string {
 	return "https://" + tenantID + ".logto.app/api"
 }
 
+// Format shows the Config without AppSecret, whatever the verb.
+func (cfg Config) Format(to fmt.State, _ rune) { _, _ = io.WriteString(to, cfg.String()) }
+
 // String shows the Config without AppSecret.
 func (cfg Config) String() string {
 	return fmt.Sprintf("m2m.Config{Endpoint:%q AppID:%q Resource:%q Scopes:%q OrganizationID:%q}",
 		cfg.Endpoint, cfg.AppID, cfg.Resource, cfg.Scopes, cfg.OrganizationID)
 }
-
-// GoString is String: %#v doesn't show AppSecret either.
-func (cfg Config) GoString() string { return cfg.String() }
 
 // LogValue is for [log/slog]: the Config without AppSecret.
 func (cfg Config) LogValue() slog.Value {

@@ -17,18 +17,19 @@
 //
 // A [Client] holds one token: make one Client for each resource (and organization)
 // and keep it for as long as the program runs. The first call asks for the token;
-// a call in the last tenth of its lifetime (at most its last 5 minutes) has it
+// a call in the last quarter of its lifetime (at most its last 15 minutes) has it
 // renewed in the background. Only without a token that works does a call wait, and
 // all that wait share one request and its outcome. Nothing runs between calls, so
-// there is nothing to close.
+// there is nothing to close, and a program that rests for longer waits once when
+// it calls again.
 //
 // # What the token is worth
 //
-// Logto drops the scopes that an application doesn't hold without a word. Here
-// that is an error which names them, unless [Config].AcceptFewerScopes is set.
+// Logto silently drops scopes that the application doesn't hold. Here that is an
+// error which names them, unless [Config].AcceptFewerScopes is set.
 //
 // # Errors
 //
-// Why there is no token says an *[Error]: the OAuth error and, for the usual
+// An *[Error] says why there is no token: the OAuth error and, for the usual
 // mistakes, a hint. Neither it nor a Config shows the secret when printed.
 package m2m

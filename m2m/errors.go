@@ -8,19 +8,20 @@ import (
 	"strings"
 )
 
-// Error says why there is no token. Nothing in it is secret: what Logto, or
-// whoever answers in its place, says is left out where it repeats the secret.
+// Error says why there is no token. Nothing in it is secret: of what Logto, or
+// whoever answers in its place, says, only known codes and texts are shown.
 //
-// Where no answer came it unwraps to the cause, such as a [net/url.Error] or
-// [context.DeadlineExceeded].
+// Where no answer came it unwraps to the cause, if that is one which can't quote
+// an answer: a time-out, the end of a context or connection, an error of the
+// operating system, a certificate that isn't valid.
 type Error struct {
 	// Status is that of the token endpoint's answer; zero: none came.
 	Status int
-	// Code is the OAuth error of the answer, such as invalid_client (RFC 6749,
-	// section 5.2), or empty.
+	// Code is the OAuth error of the answer, such as invalid_client, if it is
+	// among those of RFC 6749 and RFC 8707, or empty.
 	Code string
-	// Description is the answer's error_description in printable ASCII, cut after
-	// 200 bytes, or empty.
+	// Description is the answer's error_description, if it is one of those that
+	// Logto is known to send, or empty.
 	Description string
 	// Hint says what is likely to be set wrong, or is empty.
 	Hint string
@@ -47,6 +48,13 @@ func (e *Error) Error() string {
 		text += " (" + e.Hint + ")"
 	}
 	return text
+}
+
+// Timeout reports whether the time was up: the caller's, or that of the request to
+// Logto. The Timeout method of a [net/url.Error] with an Error in it asks for this.
+func (e *Error) Timeout() bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(e.cause, &timeout) && timeout.Timeout()
 }
 
 // Unwrap returns the cause, if there is one.
@@ -78,7 +86,9 @@ func (e *Error) hinted(cfg Config) *Error {
 	switch {
 	case errors.Is(e.cause, errRedirect):
 		e.Hint = "set Endpoint to the address that it redirects to"
-	case e.Status == http.StatusNotFound, e.Status < 500 && errors.Is(e.cause, errNotJSON):
+	case e.Status == http.StatusTooManyRequests:
+		e.Hint = "Logto limits the rate: ask less often"
+	case e.Status == http.StatusNotFound, e.Status == http.StatusMethodNotAllowed, e.Status/100 == 2 && errors.Is(e.cause, errNotJSON):
 		e.Hint = "is Endpoint that of Logto? Write it without the path of an API or console, such as https://tenant-id.logto.app"
 	case e.Code == "invalid_target":
 		e.Hint = targetHint(cfg.Resource)
@@ -88,7 +98,7 @@ func (e *Error) hinted(cfg Config) *Error {
 		e.Hint = "no application at this Endpoint has this AppID"
 	case e.Code == "unauthorized_client":
 		e.Hint = "the application has to be of the type machine-to-machine"
-	case e.Code == "access_denied":
+	case e.Code == "access_denied" && cfg.OrganizationID != "":
 		e.Hint = "the application is not a member of this organization: add it in Logto, and compare OrganizationID"
 	}
 	return e

@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	// While the token works, a failed renewal is no hurry; without one, a burst of
-	// calls should not each cause a request that fails.
-	restWithToken    = 10 * time.Second
-	restWithoutToken = time.Second
+	// While the token works, a failed renewal is no hurry. Without one, the rest
+	// doubles with each failure: a wrong secret stays wrong, however busy we are.
+	restWithToken = 10 * time.Second
+	minRest       = time.Second
+	maxRest       = time.Minute
 
 	forcedRenewalPeriod = 10 * time.Second
 )
@@ -25,11 +26,10 @@ type grant struct {
 }
 
 func newGrant(token *oauth2.Token, lifetime time.Duration) *grant {
-	margin := min(lifetime/10, 5*time.Minute)
 	return &grant{
 		token:   token,
-		renewAt: token.Expiry.Add(-margin),
-		unfitAt: token.Expiry.Add(-min(margin/2, 10*time.Second)),
+		renewAt: token.Expiry.Add(-min(lifetime/4, 15*time.Minute)),
+		unfitAt: token.Expiry.Add(-min(lifetime/20, 10*time.Second)),
 	}
 }
 
@@ -45,6 +45,7 @@ type keeper struct {
 	underWay *request
 	failure  *Error // of the last request, if it failed
 	failedAt time.Time
+	rest     time.Duration // after that failure, where there is no token
 	forcedAt time.Time
 }
 
@@ -67,7 +68,7 @@ func (k *keeper) get(ctx context.Context) (*grant, error) {
 		k.mu.Unlock()
 		return present, nil
 	}
-	if k.underWay == nil && k.resting(now, restWithoutToken) {
+	if k.underWay == nil && k.resting(now, k.rest) {
 		defer k.mu.Unlock()
 		return nil, k.failure.clone()
 	}
@@ -136,8 +137,13 @@ func (k *keeper) run(r *request) {
 	defer k.mu.Unlock()
 	k.underWay = nil
 	k.failure, k.failedAt = r.failure, now
-	if r.failure == nil {
-		k.present = r.grant
+	switch {
+	case r.failure == nil:
+		k.present, k.rest = r.grant, 0
+	case k.present.fit(now):
+		k.rest = minRest
+	default:
+		k.rest = min(max(2*k.rest, minRest), maxRest)
 	}
 	close(r.done)
 }

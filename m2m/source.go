@@ -2,10 +2,10 @@ package m2m
 
 import (
 	"context"
-	"errors"
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,12 +24,16 @@ type tokenSource struct {
 	cfg         Config
 	credentials *clientcredentials.Config
 	client      *http.Client
-	secret      secret
+	timeout     time.Duration
 	now         func() time.Time
 }
 
 func newTokenSource(cfg Config, tokenURL string, client http.Client, now func() time.Time) *tokenSource {
-	cfg.Scopes = append([]string(nil), cfg.Scopes...)
+	cfg.Scopes = distinct(cfg.Scopes)
+	timeout := requestTimeout
+	if client.Timeout > 0 {
+		timeout = min(timeout, client.Timeout)
+	}
 	client.Transport = &strictTransport{base: client.Transport}
 	parameters := url.Values{}
 	if cfg.Resource != "" {
@@ -49,17 +53,49 @@ func newTokenSource(cfg Config, tokenURL string, client http.Client, now func() 
 			// Anything else makes x/oauth2 find out by trying.
 			AuthStyle: oauth2.AuthStyleInHeader,
 		},
-		client: &client,
-		secret: newSecret(cfg.AppID, cfg.AppSecret),
-		now:    now,
+		client:  &client,
+		timeout: timeout,
+		now:     now,
 	}
 }
 
+// distinct is a copy without repetitions.
+func distinct(scopes []string) []string {
+	var once []string
+	for _, scope := range scopes {
+		if !slices.Contains(once, scope) {
+			once = append(once, scope)
+		}
+	}
+	return once
+}
+
 // fetch asks on a context of its own: whoever comes first must not take the token
-// from the others by leaving.
+// from the others by leaving. It ends in time even if the transport doesn't mind
+// its context, or ends the goroutine: everybody waits for this. What then still
+// hangs in the transport lingers there, and its outcome is not used.
 func (s *tokenSource) fetch() (*grant, *Error) {
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
+	type outcome struct {
+		grant   *grant
+		failure *Error
+	}
+	ended := make(chan outcome, 1)
+	go func() {
+		result := outcome{failure: s.noAnswer(errUnreadable)}
+		defer func() { ended <- result }()
+		result.grant, result.failure = s.ask(ctx)
+	}()
+	select {
+	case result := <-ended:
+		return result.grant, result.failure
+	case <-ctx.Done():
+		return nil, s.noAnswer(ctx.Err())
+	}
+}
+
+func (s *tokenSource) ask(ctx context.Context) (*grant, *Error) {
 	asked := s.now()
 	answer, err := s.credentials.Token(context.WithValue(ctx, oauth2.HTTPClient, s.client))
 	if err != nil {
@@ -131,25 +167,4 @@ func isToken68(s string) bool {
 
 func isAlphanumeric(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
-}
-
-// failure makes an Error of what x/oauth2 returned, whose own texts repeat the answer.
-func (s *tokenSource) failure(err error) *Error {
-	var own *Error
-	var refused *oauth2.RetrieveError
-	var network *url.Error
-	switch {
-	case errors.As(err, &own):
-		return own.hinted(s.cfg)
-	case errors.As(err, &refused):
-		e := &Error{
-			Status:      refused.Response.StatusCode,
-			Code:        s.secret.code(refused.ErrorCode),
-			Description: s.secret.description(refused.ErrorDescription),
-		}
-		return e.hinted(s.cfg)
-	case errors.As(err, &network):
-		return &Error{cause: s.secret.cause(network)}
-	}
-	return unusable("the answer has no access_token, or a member of the wrong type")
 }

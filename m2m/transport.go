@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/logtoguard/logtoguard/internal/endpoint"
 )
 
-// maxDrain is what a refusal's body may cost to get its connection back.
+// maxDrain is how much of a refusal's body is read to get its connection back.
 const maxDrain = 4 << 10
 
 // transport adds the token to requests. It keeps the rules of where a token may go
@@ -33,7 +35,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	response, err := t.send(r, r.Body, used)
-	if err != nil || response.StatusCode != http.StatusUnauthorized {
+	if err != nil || response == nil || response.StatusCode != http.StatusUnauthorized {
 		return response, err
 	}
 	return t.repeat(r, response, used)
@@ -57,23 +59,40 @@ func (t *transport) repeat(r *http.Request, refusal *http.Response, refused *gra
 			return refusal, nil
 		}
 	}
-	_, _ = io.CopyN(io.Discard, refusal.Body, maxDrain)
+	if refusal.ContentLength > 0 && refusal.ContentLength <= maxDrain { // else it might have no end
+		_, _ = io.CopyN(io.Discard, refusal.Body, refusal.ContentLength)
+	}
 	refusal.Body.Close()
 	return t.send(r, body, next)
 }
 
 // send works on a copy: a RoundTripper leaves the caller's request as it is, and
-// the answer's Request, which gets logged, need not hold the token.
+// the answer's Request, which gets logged, need not hold the token. The copy shares
+// the Trailer, which the caller fills in while the body is being sent.
 func (t *transport) send(r *http.Request, body io.ReadCloser, with *grant) (*http.Response, error) {
-	authorized := r.Clone(r.Context())
+	authorized := r.WithContext(r.Context())
 	authorized.Body = body
+	authorized.Header = make(http.Header, len(r.Header)+1)
+	for name, values := range r.Header {
+		if !strings.EqualFold(name, "Authorization") {
+			authorized.Header[name] = slices.Clone(values)
+		}
+	}
 	with.token.SetAuthHeader(authorized)
 	response, err := t.base.RoundTrip(authorized)
-	if err != nil {
+	if err != nil || response == nil {
 		return nil, err
 	}
+	withBody(response)
 	response.Request = r
 	return response, nil
+}
+
+// CloseIdleConnections is what [http.Client.CloseIdleConnections] looks for.
+func (t *transport) CloseIdleConnections() {
+	if base, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		base.CloseIdleConnections()
+	}
 }
 
 // ledElsewhere reports whether a redirect to another origin led to this request.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -85,13 +86,17 @@ func (a answer) explanation() string {
 	var body struct {
 		Error       string `json:"error"` // this and the next are the guard's and OAuth's
 		Description string `json:"error_description"`
-		Code        string `json:"code"` // this and the next are the Management API's
+		Code        string `json:"code"` // this and the next are Logto's, which may send all four
 		Message     string `json:"message"`
 	}
-	if json.Unmarshal(a.body, &body) != nil || body.Error+body.Code == "" {
+	code, text := "", ""
+	if json.Unmarshal(a.body, &body) == nil {
+		code, text = cmp.Or(body.Error, body.Code), cmp.Or(body.Description, body.Message)
+	}
+	if code == "" {
 		return http.StatusText(a.status)
 	}
-	return strings.TrimSuffix(body.Error+body.Code+": "+body.Description+body.Message, ": ")
+	return strings.TrimSuffix(code+": "+text, ": ")
 }
 
 // token is what a JWT looks like: {" in base64url begins with eyJ.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -118,6 +119,7 @@ func TestJudgement(t *testing.T) {
 		"repeats the token":            {mayRead, echo(403), "WRONG: should be 200: Bearer realm=Bearer [a token] ("},
 		"repeats the renewed token":    {mayRead, echo(401), "WRONG: should be 200: Bearer realm=Bearer [a token] ("},
 		"odd characters":               {mayRead, reply(500, `{"error":"a\u001b[31m\nb\u00e9"}`), "WRONG: should be 200: a?[31m?b? ("},
+		"each text twice":              {mayRead, reply(500, `{"code":"oidc.server_error","message":"Oops.","error":"server_error","error_description":"oops"}`), "WRONG: should be 200: server_error: oops ("},
 		"long text":                    {mayRead, reply(500, `{"error":"`+strings.Repeat("x", 9999)+`"}`), "xxx... ("},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -145,9 +147,9 @@ func TestJudgementOfTheManagementAPI(t *testing.T) {
 		ok     bool
 	}{
 		"forbidden":    {reply(403, `{"code":"auth.forbidden","message":"Forbidden."}`), "403  auth.forbidden: Forbidden. (its token lacks all)", true},
-		"unauthorized": {reply(401, `{"code":"auth.unauthorized"}`), "401  auth.unauthorized (its token lacks all)", true},
-		"served":       {reply(200, `[{"id":"app","secret":"app-secret"}]`), "200  WRONG: should be 401 or 403: OK", false},
-		"broken":       {reply(500, ``), "500  WRONG: should be 401 or 403: Internal Server Error", false},
+		"unauthorized": {reply(401, `{"code":"auth.unauthorized"}`), "401  WRONG: should be 403: auth.unauthorized (its token lacks all)", false},
+		"served":       {reply(200, `[{"id":"app","secret":"app-secret"}]`), "200  WRONG: should be 403: OK", false},
+		"broken":       {reply(500, ``), "500  WRONG: should be 403: Internal Server Error", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSurroundings(t)
@@ -199,4 +201,24 @@ func TestInterrupt(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorContains(t, err, "stopped before the end")
 	require.NotContains(t, out, "orders")
+}
+
+// full is a disk on which there is room for so many more writes.
+type full int
+
+func (room *full) Write(p []byte) (int, error) {
+	if *room--; *room < 0 {
+		return 0, syscall.ENOSPC
+	}
+	return len(p), nil
+}
+
+func TestAReportThatCannotBeWritten(t *testing.T) {
+	s := newSurroundings(t)
+	for lines := range 8 { // a heading, six steps, a summary
+		room := full(lines)
+		err := run(t.Context(), func(name string) string { return s.vars[name] }, &room)
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		require.EqualError(t, err, "the report can't be written: no space left on device")
+	}
 }

@@ -62,8 +62,25 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	if err := wantRunning(ctx, set); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "The shopping API is at %s, Logto at %s.\n\n", set.api, set.endpoint)
-	return play(ctx, stdout, set.sessions())
+	out := &output{to: stdout}
+	fmt.Fprintf(out, "The shopping API is at %s, Logto at %s.\n\n", set.api, set.endpoint)
+	err = play(ctx, out, set.sessions())
+	return errors.Join(err, out.failure)
+}
+
+// output remembers that something could not be written: a report that nobody gets
+// is no success.
+type output struct {
+	to      io.Writer
+	failure error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.to.Write(p)
+	if err != nil && o.failure == nil {
+		o.failure = fmt.Errorf("the report can't be written: %w", err)
+	}
+	return n, err
 }
 
 // wantRunning asks first whether anybody is there. Otherwise each step would say

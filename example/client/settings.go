@@ -44,7 +44,9 @@ func readSettings(getenv func(string) string) (settings, error) {
 	return set.forRealLogto(getenv)
 }
 
-// withoutPath takes the endpoint as m2m does, which tolerates these ends.
+// withoutPath takes the endpoint as m2m does, which tolerates these ends. It is
+// here, like isConfidential, because this program is to be copied, and a copy can't
+// import the module's internal packages.
 func withoutPath(endpoint string) string {
 	return strings.TrimRight(strings.TrimSuffix(strings.TrimRight(endpoint, "/"), "/oidc"), "/")
 }
@@ -171,7 +173,7 @@ func wantBaseURL(setting, address string) error {
 }
 
 // isConfidential is m2m's rule, applied before the first step: tokens travel
-// encrypted, or not beyond this machine.
+// encrypted, or not beyond this machine. For why it is here, see withoutPath.
 func isConfidential(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -69,7 +69,7 @@ func (s settings) demoSessions() []session {
 	bot.OrganizationID = "acme"
 	return []session{
 		{
-			// It asks for more than its role has. Logto drops the rest without a word.
+			// It asks for more than its role has. Logto silently drops the rest.
 			config: reader(s.audience, readProducts, writeProducts),
 			holds:  []string{readProducts},
 			steps:  []step{s.listProducts(), s.addProduct()},
@@ -186,7 +186,6 @@ var byGuard = refusal{"403 insufficient_scope", func(a answer) bool {
 	return a.status == http.StatusForbidden && strings.Contains(a.challenge, `error="insufficient_scope"`)
 }}
 
-// byLogto: the Management API sends no challenge.
-var byLogto = refusal{"401 or 403", func(a answer) bool {
-	return a.status == http.StatusUnauthorized || a.status == http.StatusForbidden
-}}
+// byLogto: the Management API sends no challenge. A 401 would mean that it doesn't
+// believe the token.
+var byLogto = refusal{"403", func(a answer) bool { return a.status == http.StatusForbidden }}
