@@ -29,6 +29,9 @@ type tokenCache struct {
 	underWay map[string]*verification
 }
 
+// gaveUp is what waiters get a copy of where a verification panics.
+var gaveUp = overloaded.because(nil)
+
 // verification is that of one token, which all requests with it share.
 type verification struct {
 	done   chan struct{}
@@ -94,8 +97,7 @@ func (c *tokenCache) join(token string) (v *verification, mine bool) {
 	if v := c.underWay[token]; v != nil {
 		return v, false
 	}
-	// The error stands in case verify panics.
-	v = &verification{done: make(chan struct{}), err: overloaded.because(nil)}
+	v = &verification{done: make(chan struct{}), err: gaveUp}
 	c.underWay[token] = v
 	return v, true
 }
@@ -117,7 +119,7 @@ func (c *tokenCache) sweep(now time.Time) {
 		return
 	}
 	for token, claims := range c.verified.All() {
-		if claims.key.retired.Load() || !now.Before(claims.validUntil) {
+		if claims.key.retired.Load() || instantOf(now) >= claims.validUntil {
 			c.verified.Invalidate(token)
 		}
 	}

@@ -24,6 +24,8 @@ type keyState struct {
 	confirmed time.Time         // when the issuer last said that these are its keys
 	due       time.Time         // when to fetch next
 	pause     time.Duration     // until then
+	// quietUntil is the instant before which the keys are usable and no fetch is due.
+	quietUntil int64
 
 	failure  error // of the last fetch
 	failures int   // since the last success
@@ -70,6 +72,13 @@ func (s *keyState) failed(err error, now time.Time) *keyState {
 		next.outage = now
 	}
 	return next
+}
+
+func minTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func (s *keyState) usable(now time.Time) bool {

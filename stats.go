@@ -32,17 +32,20 @@ type Stats struct {
 // Stats returns the present counts.
 func (g *Guard) Stats() Stats {
 	s := Stats{
-		Accepted:      g.counts.accepted.total(),
 		Refused:       g.counts.refusals(),
 		Verifications: g.counts.verifications.Load(),
 	}
+	// Read before the hits, of which they are a part.
+	refused := g.counts.hitsRefused.Load()
 	g.tokens.report(&s)
+	s.Accepted = g.counts.admitted.Load() + s.TokenCacheHits - refused
 	g.keys.report(&s)
 	return s
 }
 
 type counters struct {
-	accepted      stripedCounter
+	admitted      atomic.Uint64 // at first sight
+	hitsRefused   atomic.Uint64 // by Config.Check
 	verifications atomic.Uint64
 	mu            sync.Mutex
 	refused       map[string]uint64
