@@ -277,3 +277,27 @@ func TestCacheForgetsWhatIsOver(t *testing.T) {
 	awaitFetch(t, guard, logto)
 	require.Equal(t, 1, guard.Stats().TokenCacheEntries)
 }
+
+// The bound on signature checks is for floods: what 64 connections bring waits its
+// turn, and is let in.
+func TestManyNewTokensWaitTheirTurn(t *testing.T) {
+	logto, clock := newLogto(t, "ES384")
+	guard := newGuard(t, logto, clock)
+	ready(t, guard)
+	tokens := make(chan string, 1000)
+	for i := range cap(tokens) {
+		tokens <- logto.Mint(logtotest.Token{Subject: fmt.Sprint(i)})
+	}
+	close(tokens)
+	handler := guard.Handler(noContent)
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for token := range tokens {
+				assert.Equal(t, http.StatusNoContent, serve(handler, "Bearer "+token).Code)
+			}
+		})
+	}
+	wg.Wait()
+	assert.EqualValues(t, 1000, guard.Stats().Verifications)
+}
