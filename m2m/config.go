@@ -14,7 +14,8 @@ import (
 
 // Config says which application asks for which token. Printed or logged, it does
 // not show AppSecret. But package fmt can't call methods of what is in an unexported
-// field of another struct, and doesn't for %p: there it prints everything.
+// field of another struct, and doesn't for %p and a misplaced %w: then it prints
+// everything.
 type Config struct {
 	// Endpoint is Logto's, such as https://tenant-id.logto.app. A trailing slash is tolerated.
 	Endpoint string

@@ -92,7 +92,18 @@ func TestConfigHidesTheSecret(t *testing.T) {
 		slog.New(slog.NewTextHandler(&out, nil)).Info("text", "v", v)
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("json", "v", v)
 	}
-	fmt.Fprintf(&out, "%s %q\n", cfg, &cfg)
+	for _, v := range []any{cfg, &cfg, []m2m.Config{cfg}, map[string]m2m.Config{"a": cfg}} {
+		for verb := 'A'; verb <= 'z'; verb++ {
+			if verb == 'p' || verb == 'w' { // no verbs for such a value: fmt leaves its methods alone
+				continue
+			}
+			for _, flags := range []string{"", "+", "#", "0", "9.9"} {
+				text := fmt.Sprintf("%"+flags+string(verb), v)
+				require.NotContains(t, text, appSecret, "%s%c", flags, verb)
+			}
+		}
+		fmt.Fprintln(&out, fmt.Sprint(v))
+	}
 	assertNoSecret(t, out.String())
 	for _, shown := range []string{"https://logto.example", "manager", shopping, "read:products", "acme", `"app_id":"manager"`} {
 		assert.Contains(t, out.String(), shown)

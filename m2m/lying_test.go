@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -44,7 +45,7 @@ func TestAnswersThatAreNotUsed(t *testing.T) {
 		{"65,537 bytes", jsonAnswer(200, "{"+fine+"}"+strings.Repeat(" ", 64<<10+1-len(fine)-2)), "the answer is longer than 64 KiB"},
 		{"an endless body", answer(200, "application/json", endless{}), "the answer is longer than 64 KiB"},
 		{"an endless error", answer(500, "application/json", endless{}), "the answer is longer than 64 KiB"},
-		{"200 with an error", jsonAnswer(200, "{"+fine+`,"error":"server_error"}`), "server_error"},
+		{"200 with an error", jsonAnswer(200, "{"+fine+`,"error":"server_error"}`), "status 200 server_error"},
 		{"no token", jsonAnswer(200, `{"token_type":"Bearer"}`), wrongType},
 		{"an empty token", jsonAnswer(200, `{"access_token":"","token_type":"Bearer"}`), wrongType},
 		{"a token by another name", jsonAnswer(200, `{"Access_Token":"a","token_type":"Bearer"}`), "access_token can't stand in a header"},
@@ -71,9 +72,35 @@ func TestAnswersThatAreNotUsed(t *testing.T) {
 	}
 }
 
-type endless struct{}
+type endless struct{ read *int }
 
-func (endless) Read(p []byte) (int, error) { return copy(p, strings.Repeat(" ", len(p))), nil }
+func (e endless) Read(p []byte) (int, error) {
+	if e.read != nil {
+		*e.read += len(p)
+	}
+	return copy(p, strings.Repeat(" ", len(p))), nil
+}
+
+func TestNoMoreIsReadThanWillBeUsed(t *testing.T) {
+	read := 0
+	body := &closing{Reader: endless{&read}}
+	e := refused(t, newClient(t, by(roundTrip(func(*http.Request) (*http.Response, error) {
+		return answer(200, "application/json", body), nil
+	}))))
+	require.ErrorContains(t, e, "longer than 64 KiB")
+	assert.LessOrEqual(t, read, 64<<10+1)
+}
+
+func TestAnswersAreClosed(t *testing.T) {
+	for contentType, content := range map[string]string{"application/json": `{"access_token":"a","token_type":"Bearer"}`, "application/jsonp": "", "text/html": "<html>"} {
+		body := &closing{Reader: strings.NewReader(content)}
+		client := newClient(t, by(roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {contentType}}, Body: body}, nil
+		})))
+		_, _ = client.Token(t.Context())
+		assert.True(t, body.closed, contentType)
+	}
+}
 
 func TestAnswersThatAreUsed(t *testing.T) {
 	const fine = `"access_token":"aZ0-._~+/==","token_type":"Bearer"`
@@ -137,6 +164,10 @@ func TestTimeouts(t *testing.T) {
 		context.AfterFunc(r.Context(), func() { write.CloseWithError(r.Context().Err()) })
 		return answer(200, "application/json", read), nil
 	}
+	deaf := func(*http.Request) (*http.Response, error) {
+		time.Sleep(time.Minute) // the bubble's
+		return granted(9), nil
+	}
 	for _, test := range []struct {
 		name    string
 		server  roundTrip
@@ -147,12 +178,15 @@ func TestTimeouts(t *testing.T) {
 		{"no end of the answer", drip, 0, 5 * time.Second},
 		{"the caller's client has more time", hang, time.Minute, 5 * time.Second},
 		{"the caller's client has less time", hang, time.Second, time.Second},
+		{"a transport that doesn't mind its time", deaf, 0, 5 * time.Second},
+		{"and the caller's client has less time", deaf, time.Second, time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client := newClient(t, func(c *m2m.Config) {
 					c.HTTPClient = &http.Client{Transport: test.server, Timeout: test.timeout}
 				})
+				defer time.Sleep(time.Minute) // the bubble's, for what lingers
 				start := time.Now()
 				e := refused(t, client)
 				assert.Equal(t, test.after, time.Since(start))
@@ -169,12 +203,27 @@ func TestLogtoIsDown(t *testing.T) {
 	var cause *url.Error // end of file or a reset, as the system likes
 	assert.ErrorAs(t, refused(t, client), &cause)
 	logto.Disturb(logtotest.Status(503))
-	clock.Advance(time.Second)
+	clock.Advance(time.Minute)
 	assert.Equal(t, 503, refused(t, client).Status)
 	logto.Disturb(logtotest.Garbage())
-	clock.Advance(time.Second)
+	clock.Advance(time.Minute)
 	assert.Contains(t, refused(t, client).Hint, "is Endpoint that of Logto?")
 	logto.Disturb(nil)
-	clock.Advance(time.Second)
+	clock.Advance(time.Minute)
 	assert.NotEmpty(t, token(t, client))
+}
+
+// As a fake does that calls t.FailNow: nobody must wait for it for ever.
+func TestATransportThatEndsItsGoroutine(t *testing.T) {
+	clock := logtotest.NewClock(noon)
+	logto := &tokenEndpoint{answer: func(n int32, _ *http.Request) (*http.Response, error) {
+		if n == 1 {
+			runtime.Goexit()
+		}
+		return granted(n), nil
+	}}
+	client := newClient(t, by(logto), clocked(clock))
+	require.ErrorContains(t, refused(t, client), "no answer that can be read as HTTP")
+	clock.Advance(time.Second)
+	require.Equal(t, "token-2", token(t, client))
 }

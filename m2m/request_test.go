@@ -22,6 +22,8 @@ func TestRequestOnTheWire(t *testing.T) {
 	}{
 		{"the guide's", scopes("read:products", "write:products"), "https://logto.example/oidc/token", basic("manager", appSecret),
 			"grant_type=client_credentials&resource=https%3A%2F%2Fshopping.api&scope=read%3Aproducts+write%3Aproducts"},
+		{"a scope twice", scopes("b", "a", "b"), "https://logto.example/oidc/token", basic("manager", appSecret),
+			"grant_type=client_credentials&resource=https%3A%2F%2Fshopping.api&scope=b+a"},
 		{"no scope", func(*m2m.Config) {}, "https://logto.example/oidc/token", basic("manager", appSecret),
 			"grant_type=client_credentials&resource=https%3A%2F%2Fshopping.api"},
 		{"in an organization", func(c *m2m.Config) { c.OrganizationID = "acme" }, "https://logto.example/oidc/token", basic("manager", appSecret),

@@ -189,18 +189,26 @@ type closing struct {
 
 func (c *closing) Close() error { c.closed = true; return nil }
 
-func TestBodiesAreClosed(t *testing.T) {
-	refusal := &closing{Reader: bytes.NewReader(make([]byte, 1<<20))}
-	w := newWorld(func(r *http.Request) (*http.Response, error) {
-		if r.Header.Get("Authorization") == "Bearer token-1" {
-			return &http.Response{StatusCode: 401, Body: refusal}, nil
-		}
-		return answer(200, "", http.NoBody), nil
-	})
-	do(t, w.client(t), http.MethodGet, "https://api.example/", nil)
-	assert.True(t, refusal.closed, "the refusal's")
-	assert.Equal(t, 1<<20-4<<10, refusal.Reader.(*bytes.Reader).Len(), "read to a limit")
+// A short rest of the refusal is read, so that the connection serves again.
+func TestTheRefusalIsClosed(t *testing.T) {
+	for _, test := range []struct{ size, length, read int64 }{
+		{4 << 10, 4 << 10, 4 << 10}, {4<<10 + 1, 4<<10 + 1, 0}, {1 << 20, -1, 0}, {10, -1, 0}, {0, 0, 0},
+	} {
+		content := bytes.NewReader(make([]byte, test.size))
+		refusal := &closing{Reader: content}
+		w := newWorld(func(r *http.Request) (*http.Response, error) {
+			if r.Header.Get("Authorization") == "Bearer token-1" {
+				return &http.Response{StatusCode: 401, Body: refusal, ContentLength: test.length}, nil
+			}
+			return answer(200, "", http.NoBody), nil
+		})
+		do(t, w.client(t), http.MethodGet, "https://api.example/", nil)
+		assert.True(t, refusal.closed)
+		assert.Equal(t, test.read, test.size-int64(content.Len()), "of %d bytes", test.size)
+	}
+}
 
+func TestBodiesAreClosedOnErrors(t *testing.T) {
 	for name, test := range map[string]struct {
 		url   string
 		logto func(int32, *http.Request) (*http.Response, error)

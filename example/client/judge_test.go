@@ -219,6 +219,6 @@ func TestAReportThatCannotBeWritten(t *testing.T) {
 		room := full(lines)
 		err := run(t.Context(), func(name string) string { return s.vars[name] }, &room)
 		require.ErrorIs(t, err, syscall.ENOSPC)
-		require.EqualError(t, err, "the report can't be written: no space left on device")
+		require.ErrorContains(t, err, "the report can't be written")
 	}
 }

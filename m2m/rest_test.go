@@ -1,0 +1,119 @@
+package m2m_test
+
+import (
+	"net/http"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/logtoguard/logtoguard/logtotest"
+)
+
+var errDown error = syscall.ECONNREFUSED
+
+func down(int32, *http.Request) (*http.Response, error) { return nil, errDown }
+
+func TestFailedRenewalsRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := logtotest.NewClock(noon)
+		logto := &tokenEndpoint{}
+		client := newClient(t, by(logto), clocked(clock))
+		token(t, client)
+		logto.answer = down
+		clock.Advance(56 * time.Minute)
+		for _, step := range []struct {
+			advance  time.Duration
+			requests int32
+		}{{0, 2}, {9 * time.Second, 2}, {time.Second, 3}, {10 * time.Second, 4}, {-time.Second, 5}} {
+			clock.Advance(step.advance)
+			for range 100 {
+				require.Equal(t, "token-1", token(t, client))
+				synctest.Wait()
+			}
+			require.Equal(t, step.requests, logto.requests.Load(), "after %v", step.advance)
+		}
+		logto.answer = nil
+		clock.Advance(10 * time.Second)
+		require.Equal(t, "token-1", token(t, client))
+		synctest.Wait()
+		require.Equal(t, "token-6", token(t, client))
+	})
+}
+
+func TestFailuresRestLongerAndLonger(t *testing.T) {
+	const second, minute = time.Second, time.Minute
+	clock := logtotest.NewClock(noon)
+	logto := &tokenEndpoint{answer: down}
+	client := newClient(t, by(logto), clocked(clock))
+	requests := int32(0)
+	for _, rest := range []time.Duration{second, 2 * second, 4 * second, 8 * second, 16 * second, 32 * second, minute, minute} {
+		requests++
+		for _, advance := range []time.Duration{0, rest - 1} {
+			clock.Advance(advance)
+			require.ErrorIs(t, refused(t, client), errDown)
+			require.Equal(t, requests, logto.requests.Load(), "it rests for %v", rest)
+		}
+		clock.Advance(1)
+	}
+	refused(t, client)
+	clock.Advance(-time.Hour)
+	refused(t, client)
+	require.Equal(t, requests+2, logto.requests.Load(), "a clock that is set back lengthens nothing")
+}
+
+// However often its renewal failed, the end of a token is asked about soon.
+func TestTheRestAfterATokensEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := logtotest.NewClock(noon)
+		logto := &tokenEndpoint{}
+		client := newClient(t, by(logto), clocked(clock))
+		token(t, client)
+		logto.answer = down
+		clock.Set(noon.Add(59*time.Minute + 49*time.Second)) // it works for another second
+		token(t, client)
+		synctest.Wait()
+		require.EqualValues(t, 2, logto.requests.Load())
+		clock.Advance(time.Second)
+		refused(t, client)
+		require.EqualValues(t, 3, logto.requests.Load())
+	})
+}
+
+// After a success nothing is left of the failures before it.
+func TestASuccessEndsTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := logtotest.NewClock(noon)
+		logto := &tokenEndpoint{answer: down}
+		client := newClient(t, by(logto), clocked(clock))
+		brief := func(int32, *http.Request) (*http.Response, error) {
+			return jsonAnswer(200, `{"access_token":"a","token_type":"Bearer","expires_in":1}`), nil
+		}
+		for _, step := range []struct {
+			advance time.Duration
+			answer  func(int32, *http.Request) (*http.Response, error)
+			want    string
+		}{
+			{0, down, ""},
+			{time.Second, down, ""},
+			{2 * time.Second, down, ""},
+			{4 * time.Second, brief, "a"},
+			{800 * time.Millisecond, brief, "a"}, // renewed, though the last failure was this recent
+			{960 * time.Millisecond, down, ""},
+			{time.Second, nil, "token-7"}, // a first failure's rest
+		} {
+			clock.Advance(step.advance)
+			logto.answer = step.answer
+			before := logto.requests.Load()
+			if step.want == "" {
+				refused(t, client)
+			} else {
+				require.Equal(t, step.want, token(t, client))
+			}
+			synctest.Wait()
+			require.Equal(t, before+1, logto.requests.Load())
+		}
+	})
+}
