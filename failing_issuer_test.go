@@ -431,8 +431,12 @@ func TestIssuerThatFlips(t *testing.T) {
 	require.Equal(t, 1, stats.Keys)
 
 	w.heal()
+	w.clock.Advance(longestBackOff)
+	// A refresh that began before may still bring the empty set. This waits for one that began after.
+	refuse(t, guard, w.logto.Mint(logtotest.Token{}, kid("absent")), logtoguard.ErrUnknownKey)
 	w.clock.Advance(greatestAge + time.Minute)
 	admitted(t, guard, w.mint())
+	require.Less(t, guard.Stats().KeyAge, time.Minute)
 }
 
 // whyNotReadyYet waits for the end of the first fetch, which fails.
