@@ -59,12 +59,18 @@ type soak struct {
 	leaving  map[string]bool            // kids that are dropped, or about to be
 	left     map[string]bool            // kids that no answer from now on can hold
 	gone     map[string]bool            // kids that the guard has learned to be gone
-	counts   map[string]int
-	wrong    []string
+	held     map[string]bool            // kids that the guard has
+	// The last success that the guard is known to have had was between these.
+	confirmedFrom, confirmedTo time.Time
+	counts                     map[string]int
+	wrong                      []string
 }
 
 // arrival is one request for the key set.
-type arrival struct{ bad bool }
+type arrival struct {
+	time time.Time
+	bad  bool
+}
 
 // moment is the state of the world when a request begins.
 type moment struct {
@@ -72,6 +78,10 @@ type moment struct {
 	first    int
 	arrivals int
 	gone     bool
+	held     bool
+	// confirmedFrom is for held; tooOld: so are the keys, unless a fetch succeeds.
+	confirmedFrom time.Time
+	tooOld        bool
 }
 
 func newSoak(t *testing.T) *soak {
@@ -132,8 +142,14 @@ func lateReset(next http.Handler) http.Handler {
 func (s *soak) arrive(r *http.Request, bad bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.arrivals = append(s.arrivals, arrival{bad})
+	now := s.clock.Now()
+	if n := len(s.arrivals); n > 0 && !s.arrivals[n-1].bad {
+		// There is one fetch at a time: the one before is over.
+		s.confirmedFrom, s.confirmedTo = s.arrivals[n-1].time, now
+	}
+	s.arrivals = append(s.arrivals, arrival{now, bad})
 	if set := s.sets[r.Header.Get("If-None-Match")]; set != nil {
+		s.held = set
 		for kid := range s.left {
 			if !set[kid] {
 				s.gone[kid] = true
@@ -245,15 +261,15 @@ func (s *soak) count(what string) {
 	s.counts[what]++
 }
 
-// mint makes a specimen. The edits come after the draft was noted.
+// mint makes a specimen.
 func (s *soak) mint(kind string, good bool, t logtotest.Token, edits ...func(*logtotest.Draft)) *specimen {
 	x := &specimen{kind: kind, good: good, subject: fmt.Sprintf("user-%d", rand.Uint64())}
 	t.Subject, t.ClientID = x.subject, "shop"
 	note := func(d *logtotest.Draft) {
-		x.kid = d.Key.ID()
+		x.kid = d.Header["kid"].(string)
 		x.expires = time.Unix(d.Claims["exp"].(int64), 0)
 	}
-	x.token = s.logto.Mint(t, append([]func(*logtotest.Draft){note}, edits...)...)
+	x.token = s.logto.Mint(t, append(edits, note)...)
 	return x
 }
 
@@ -357,7 +373,12 @@ func (s *soak) try(x *specimen) {
 func (s *soak) begin(x *specimen) moment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return moment{time: s.clock.Now(), first: s.first, arrivals: len(s.arrivals), gone: s.gone[x.kid]}
+	m := moment{
+		time: s.clock.Now(), first: s.first, arrivals: len(s.arrivals),
+		gone: s.gone[x.kid], held: s.held[x.kid], confirmedFrom: s.confirmedFrom,
+	}
+	m.tooOld = m.arrivals > 0 && s.arrivals[m.arrivals-1].bad && m.time.Sub(s.confirmedTo) > greatestAge
+	return m
 }
 
 // judge says what is wrong with an answer; "": nothing. The caller holds mu.
@@ -373,6 +394,8 @@ func (s *soak) judge(x *specimen, begin moment, answer *httptest.ResponseRecorde
 			return "it had expired before"
 		case begin.gone:
 			return "the guard knew that its key was gone"
+		case begin.tooOld && !s.succeeded(begin):
+			return "the keys were too old"
 		case answer.Header().Get("Subject") != x.subject:
 			return "it was taken for another's"
 		}
@@ -381,6 +404,8 @@ func (s *soak) judge(x *specimen, begin moment, answer *httptest.ResponseRecorde
 		switch {
 		case expired(begin.time):
 			return "that it expired is known without keys"
+		case begin.held && !s.leaving[x.kid] && end.Sub(begin.confirmedFrom) <= greatestAge:
+			return "its key was known, and serves on"
 		case !s.troubled(begin) && end.Equal(begin.time):
 			// A jump of the clock in the midst may make keys too old that just came.
 			return "the issuer was well"
@@ -423,6 +448,16 @@ func (s *soak) troubled(begin moment) bool {
 	return false
 }
 
+// succeeded reports whether a fetch since then may have brought keys.
+func (s *soak) succeeded(begin moment) bool {
+	for _, a := range s.arrivals[begin.arrivals:] {
+		if !a.bad {
+			return true
+		}
+	}
+	return false
+}
+
 func heap() uint64 {
 	runtime.GC()
 	runtime.GC() // what a finalizer let go in the first
@@ -436,8 +471,9 @@ func heap() uint64 {
 //	go test -run Soak -soak 10m
 //
 // A good token is let in, unless the issuer fails at that time (503), its key was
-// dropped, it expired, or the ration of fetches for absent kids is spent (401). A
-// bad token is never let in, nor is a good one after its time or under a key that
+// dropped, it expired, or the ration of fetches for absent kids is spent (401).
+// While the guard has its key, and heard of it within a day, not even a failing
+// issuer keeps it out. A bad token is never let in, nor is a good one after its time or under a key that
 // the guard knows to be gone.
 func TestSoak(t *testing.T) {
 	noLeaks(t)
@@ -480,8 +516,8 @@ func TestSoak(t *testing.T) {
 	for _, what := range []string{"good: 204", "forged: 401 signature", "expired: 401 expired", "rotations", "clock jumps"} {
 		require.Positive(t, s.counts[what], "%s: nothing was tried", what)
 	}
-	// Beside noise, what grew is the test's own record: an arrival is a byte, a key a few hundred.
-	s.arrivals, s.sets, s.leaving, s.left, s.gone = nil, nil, nil, nil, nil
+	// Beside noise, what grew is the test's own record.
+	s.arrivals, s.sets, s.leaving, s.left, s.gone, s.held = nil, nil, nil, nil, nil, nil
 	after := heap()
 	t.Logf("heap: %d KiB before, %d KiB after", before>>10, after>>10)
 	require.Less(t, after, before+8<<20)
