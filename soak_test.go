@@ -122,10 +122,13 @@ func (s *soak) issuer(next http.Handler) http.Handler {
 			faults[rand.N(len(faults))](next).ServeHTTP(w, r)
 			return
 		}
-		if rand.N(4) == 0 {
-			next = logtotest.Slow(rand.N(5 * time.Millisecond))(next)
-		}
-		after(func(_ *http.Request, answer *httptest.ResponseRecorder) { s.publish(answer) })(next).ServeHTTP(w, r)
+		after(func(_ *http.Request, answer *httptest.ResponseRecorder) {
+			s.publish(answer)
+			if rand.N(3) == 0 {
+				// What it says may be outdated when it arrives.
+				time.Sleep(rand.N(20 * time.Millisecond))
+			}
+		})(next).ServeHTTP(w, r)
 	})
 }
 
@@ -219,10 +222,10 @@ func (s *soak) rotate(done <-chan struct{}, period time.Duration) {
 func (s *soak) jump(done <-chan struct{}, period time.Duration) {
 	for wait(done, rand.N(period)) {
 		by := time.Minute + rand.N(3*time.Minute)
-		switch rand.N(50) {
-		case 0:
+		switch n := rand.N(50); {
+		case n == 0, n < 10 && s.failing.Load():
 			by = greatestAge + time.Hour // the keys are too old then
-		case 1, 2, 3:
+		case n > 46:
 			by = rand.N(50*time.Minute) + 10*time.Minute
 		}
 		s.mu.Lock()
