@@ -1,7 +1,6 @@
 package logtoguard
 
 import (
-	"context"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -11,11 +10,7 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-const (
-	defaultCacheSize = 10_000
-	// weightUnit is the length of token that counts as one of TokenCacheSize.
-	weightUnit = 2 << 10
-)
+const defaultCacheSize = 10_000
 
 // tokenCache remembers verified tokens, and nothing else: a stranger can't fill it.
 // A refusal is not remembered either. otter keeps it, because readers of it share
@@ -26,21 +21,28 @@ type tokenCache struct {
 	misses   atomic.Uint64
 
 	mu       sync.Mutex
-	underWay map[string]*verification
+	underWay map[verification]*outcome
 }
 
-// gaveUp is what waiters get a copy of where a verification panics.
-var gaveUp = overloaded.because(nil)
-
-// verification is that of one token, which all requests with it share.
+// verification is what requests share: a token, judged by one key. Another key
+// under the same kid is another verification.
 type verification struct {
+	token string
+	key   *key
+}
+
+// outcome is there once done is closed.
+type outcome struct {
 	done   chan struct{}
 	claims *Claims
-	err    *Error
+	err    *Error // not to be handed out: refusals are everybody's own
 }
 
+// gaveUp is the outcome where a verification panics.
+var gaveUp = overloaded.because(nil)
+
 func newTokenCache(size int) *tokenCache {
-	c := &tokenCache{underWay: make(map[string]*verification)}
+	c := &tokenCache{underWay: make(map[verification]*outcome)}
 	switch {
 	case size < 0:
 		return c
@@ -49,13 +51,19 @@ func newTokenCache(size int) *tokenCache {
 	}
 	c.verified = otter.Must(&otter.Options[string, *Claims]{
 		MaximumWeight: uint64(size),
-		Weigher: func(token string, _ *Claims) uint32 {
-			return uint32(len(token)+weightUnit-1) / weightUnit
-		},
+		Weigher:       weight,
 		// Housekeeping runs where the cache is used: no goroutine to own.
 		Executor: func(task func()) { task() },
 	})
 	return c
+}
+
+// weight is what an entry takes, in started units of 4 KiB: the token, its payload,
+// and once more that for the strings in it.
+func weight(token string, claims *Claims) uint32 {
+	const unit, fixed, perString = 4 << 10, 512, 24
+	taken := fixed + len(token) + 2*len(claims.payload) + perString*len(claims.audience)
+	return uint32((taken + unit - 1) / unit)
 }
 
 func (c *tokenCache) get(token string) *Claims {
@@ -66,51 +74,49 @@ func (c *tokenCache) get(token string) *Claims {
 	return claims
 }
 
-// once verifies a token, or waits for whoever is at it. If that one gives up, as
-// a client that leaves does, the next takes over.
-func (c *tokenCache) once(ctx context.Context, token string, verify func() (*Claims, *Error)) (*Claims, *Error) {
+// once verifies, or waits for whoever is at it. If that one gives up, as a client
+// that leaves does, or was in the queue for longer, the next takes over.
+func (c *tokenCache) once(v verification, wait func(<-chan struct{}) *Error, verify func() (*Claims, *Error)) (*Claims, *Error) {
 	for {
-		v, mine := c.join(token)
+		o, mine := c.join(v)
 		if mine {
-			defer c.leave(token, v)
-			v.claims, v.err = verify()
-			return v.claims, v.err
+			defer c.leave(v, o)
+			claims, e := verify()
+			o.claims, o.err = claims, e.clone()
+			return claims, e
 		}
-		select {
-		case <-v.done:
-		case <-ctx.Done():
-			return nil, overloaded.because(ctx.Err())
+		if e := wait(o.done); e != nil {
+			return nil, e
 		}
-		if v.err == nil {
-			return v.claims, nil
-		}
-		if !isContextEnd(v.err.cause) {
-			fresh := *v.err
-			return nil, &fresh
+		switch {
+		case o.err == nil:
+			return o.claims, nil
+		case o.err.sentinel != ErrOverloaded || o.err == gaveUp:
+			return nil, o.err.clone()
 		}
 	}
 }
 
-func (c *tokenCache) join(token string) (v *verification, mine bool) {
+func (c *tokenCache) join(v verification) (o *outcome, mine bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if v := c.underWay[token]; v != nil {
-		return v, false
+	if o := c.underWay[v]; o != nil {
+		return o, false
 	}
-	v = &verification{done: make(chan struct{}), err: gaveUp}
-	c.underWay[token] = v
-	return v, true
+	o = &outcome{done: make(chan struct{}), err: gaveUp}
+	c.underWay[v] = o
+	return o, true
 }
 
-func (c *tokenCache) leave(token string, v *verification) {
-	if v.err == nil && c.verified != nil {
+func (c *tokenCache) leave(v verification, o *outcome) {
+	if o.err == nil && c.verified != nil && !v.key.retired.Load() {
 		// The token is a part of the request's headers: don't keep those.
-		c.verified.Set(strings.Clone(token), v.claims)
+		c.verified.Set(strings.Clone(v.token), o.claims)
 	}
 	c.mu.Lock()
-	delete(c.underWay, token)
+	delete(c.underWay, v)
 	c.mu.Unlock()
-	close(v.done)
+	close(o.done)
 }
 
 // sweep forgets what can't be used any more.

@@ -3,6 +3,7 @@ package logtoguard
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,13 @@ import (
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
+var theToken = verification{"token", &key{}}
+
+func patient(done <-chan struct{}) *Error {
+	<-done
+	return nil
+}
+
 // follow starts a leader, which verifies as told, and a follower with the same token.
 func follow(t *testing.T, c *tokenCache, leader, follower func() (*Claims, *Error)) (of [2]*Error, claims [2]*Claims) {
 	t.Helper()
@@ -20,14 +28,14 @@ func follow(t *testing.T, c *tokenCache, leader, follower func() (*Claims, *Erro
 	go func() {
 		defer close(done)
 		defer func() { _ = recover() }()
-		claims[0], of[0] = c.once(t.Context(), "token", func() (*Claims, *Error) {
+		claims[0], of[0] = c.once(theToken, patient, func() (*Claims, *Error) {
 			close(begun)
 			synctest.Wait() // until the follower waits
 			return leader()
 		})
 	}()
 	<-begun
-	claims[1], of[1] = c.once(t.Context(), "token", follower)
+	claims[1], of[1] = c.once(theToken, patient, follower)
 	<-done
 	return of, claims
 }
@@ -65,18 +73,70 @@ func TestFollowerTakesOver(t *testing.T) {
 	})
 }
 
+// Another key under the kid is another verification.
+func TestNoVerdictIsSharedBetweenKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTokenCache(-1)
+		release := make(chan struct{})
+		go func() {
+			_, _ = c.once(theToken, patient, func() (*Claims, *Error) { <-release; return &Claims{}, nil })
+		}()
+		synctest.Wait()
+		_, e := c.once(verification{"token", &key{}}, patient, func() (*Claims, *Error) { return nil, wrongSignature.because(nil) })
+		assert.ErrorIs(t, e, ErrSignature)
+		close(release)
+	})
+}
+
+// queued has a token wait for its turn, while change happens, and then verified.
+func queued(t *testing.T, change func(*Guard, *logtotest.Clock)) (*Guard, error) {
+	t.Helper()
+	clock := logtotest.NewClock(time.Now())
+	logto := logtotest.NewServer(logtotest.Tenant{Algorithm: "ES256", Resources: []logtotest.Resource{{Indicator: "https://shopping.api"}}, Now: clock.Now})
+	t.Cleanup(logto.Close)
+	g, err := New(Config{Endpoint: logto.Endpoint(), Audience: []string{"https://shopping.api"}, Now: clock.Now, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = g.Close() })
+	require.NoError(t, g.Ready(t.Context()))
+	for range cap(g.signatures.places) {
+		require.Nil(t, g.signatures.enter(t.Context(), soon()))
+	}
+	result := make(chan error)
+	go func() {
+		_, err := g.Verify(t.Context(), logto.Mint(logtotest.Token{Subject: "shop"}))
+		result <- err
+	}()
+	for g.signatures.waiting.Load() == 0 {
+		runtime.Gosched()
+	}
+	change(g, clock)
+	g.signatures.leave()
+	return g, <-result
+}
+
+// What was right when the token came may have ended while it waited.
+func TestJudgedAgainAfterTheQueue(t *testing.T) {
+	_, err := queued(t, func(*Guard, *logtotest.Clock) {})
+	require.NoError(t, err)
+	_, err = queued(t, func(_ *Guard, clock *logtotest.Clock) { clock.Advance(2 * time.Hour) })
+	require.ErrorIs(t, err, ErrExpired)
+	_, err = queued(t, func(g *Guard, _ *logtotest.Clock) { retire(g.keys.state.Load().keys, nil) })
+	require.ErrorIs(t, err, ErrUnknownKey)
+	g, err := queued(t, func(g *Guard, _ *logtotest.Clock) { _ = g.Close() })
+	require.ErrorIs(t, err, ErrClosed)
+	require.Zero(t, g.Stats().TokenCacheEntries)
+}
+
 func TestFollowerThatLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTokenCache(-1)
 		release := make(chan struct{})
 		go func() {
-			_, _ = c.once(t.Context(), "token", func() (*Claims, *Error) { <-release; return &Claims{}, nil })
+			_, _ = c.once(theToken, patient, func() (*Claims, *Error) { <-release; return &Claims{}, nil })
 		}()
 		synctest.Wait()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		_, e := c.once(ctx, "token", never)
-		assert.ErrorIs(t, e, context.DeadlineExceeded)
+		_, e := c.once(theToken, func(<-chan struct{}) *Error { return overloaded.because(context.Canceled) }, never)
+		assert.ErrorIs(t, e, context.Canceled)
 		close(release)
 	})
 }

@@ -301,3 +301,25 @@ func TestManyNewTokensWaitTheirTurn(t *testing.T) {
 	wg.Wait()
 	assert.EqualValues(t, 1000, guard.Stats().Verifications)
 }
+
+// Requests that share a verification share no error: a handler may write into its own.
+func TestSharedRefusalsAreFresh(t *testing.T) {
+	logto, clock := newLogto(t, "ES384")
+	guard := newGuard(t, logto, clock, func(cfg *logtoguard.Config) {
+		cfg.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *logtoguard.Error) {
+			w.WriteHeader(e.Status)
+			e.Status, e.Description = http.StatusTeapot, "mine"
+		}
+	})
+	ready(t, guard)
+	handler := guard.Handler(noContent)
+	stranger := logtotest.NewKey("ES384")
+	for range 20 {
+		forged := logto.Mint(logtotest.Token{Subject: "shop"}, func(d *logtotest.Draft) { d.Key = stranger })
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() { assert.Equal(t, http.StatusUnauthorized, serve(handler, "Bearer "+forged).Code) })
+		}
+		wg.Wait()
+	}
+}

@@ -62,6 +62,15 @@ type Error struct {
 	cause    error
 }
 
+func (e *Error) clone() *Error {
+	if e == nil {
+		return nil
+	}
+	own := *e
+	own.Scopes = slices.Clone(e.Scopes)
+	return &own
+}
+
 // Error returns the description.
 func (e *Error) Error() string {
 	if e == nil {
@@ -221,13 +230,12 @@ func (r refusal) retryIn(d time.Duration, cause error) *Error {
 // refusedBy makes the answer to an error that Config.Check returned.
 func refusedBy(err error) *Error {
 	if e := (*Error)(nil); errors.As(err, &e) && e != nil && answerable(e.Status) {
-		own := *e
-		own.Scopes = slices.Clone(e.Scopes)
+		own := e.clone()
 		own.sentinel, own.cause = ErrRefusedByCheck, err
 		if own.Reason == "" {
 			own.Reason = refusedByCheck.reason
 		}
-		return &own
+		return own
 	}
 	if isContextEnd(err) {
 		return checkInterrupted.because(err)

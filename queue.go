@@ -15,18 +15,32 @@ const (
 // queue bounds the signature checks that run at once, and leaves one processor to
 // everything else: a flood of forged tokens must not starve the rest of the server.
 type queue struct {
-	places  chan struct{}
+	places  chan struct{} // the free ones
 	waiting atomic.Int64
 }
 
-func newQueue() *queue {
-	return &queue{places: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
+func newQueue(places int) *queue {
+	q := &queue{places: make(chan struct{}, places)}
+	for range cap(q.places) {
+		q.leave()
+	}
+	return q
 }
 
+// checksAtOnce is one less than the processors.
+func checksAtOnce() int { return max(1, runtime.GOMAXPROCS(0)-1) }
+
 // enter waits for a place. Who got one has to leave.
-func (q *queue) enter(ctx context.Context) *Error {
+func (q *queue) enter(ctx context.Context, until time.Time) *Error {
+	return q.wait(ctx, until, q.places)
+}
+
+func (q *queue) leave() { q.places <- struct{}{} }
+
+// wait waits for ready, among at most 10,000, and neither beyond until nor the end of ctx.
+func (q *queue) wait(ctx context.Context, until time.Time, ready <-chan struct{}) *Error {
 	select {
-	case q.places <- struct{}{}:
+	case <-ready:
 		return nil
 	default:
 	}
@@ -34,10 +48,10 @@ func (q *queue) enter(ctx context.Context) *Error {
 	if q.waiting.Add(1) > maxQueued {
 		return overloaded.because(nil)
 	}
-	timer := time.NewTimer(maxQueueWait)
+	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
 	select {
-	case q.places <- struct{}{}:
+	case <-ready:
 		return nil
 	case <-timer.C:
 		return overloaded.because(nil)
@@ -45,5 +59,3 @@ func (q *queue) enter(ctx context.Context) *Error {
 		return overloaded.because(ctx.Err())
 	}
 }
-
-func (q *queue) leave() { <-q.places }

@@ -19,27 +19,29 @@ func TestQueueBound(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for processors, want := range map[int]int{1: 1, 2: 1, 3: 2, 8: 7} {
 		runtime.GOMAXPROCS(processors)
-		q := newQueue()
+		q := newQueue(checksAtOnce())
 		for range want {
-			must.Nil(t, q.enter(t.Context()))
+			must.Nil(t, q.enter(t.Context(), soon()))
 		}
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		must.ErrorIs(t, q.enter(ended), ErrOverloaded, "of %d processors %d are for signatures", processors, want)
+		must.ErrorIs(t, q.enter(ended, soon()), ErrOverloaded, "of %d processors %d are for signatures", processors, want)
 	}
 }
 
+func soon() time.Time { return time.Now().Add(maxQueueWait) }
+
 // fullQueue has one place, which is taken.
 func fullQueue(t *testing.T) *queue {
-	q := &queue{places: make(chan struct{}, 1)}
-	must.Nil(t, q.enter(t.Context()))
+	q := newQueue(1)
+	must.Nil(t, q.enter(t.Context(), soon()))
 	return q
 }
 
 // enterSoon enters on a goroutine of its own and waits until that waits.
 func enterSoon(ctx context.Context, q *queue) <-chan *Error {
 	result := make(chan *Error, 1)
-	go func() { result <- q.enter(ctx) }()
+	go func() { result <- q.enter(ctx, soon()) }()
 	synctest.Wait()
 	return result
 }
@@ -48,7 +50,7 @@ func enterSoon(ctx context.Context, q *queue) <-chan *Error {
 func requireEmpty(t *testing.T, q *queue) {
 	t.Helper()
 	must.Zero(t, q.waiting.Load())
-	must.Empty(t, q.places)
+	must.Len(t, q.places, cap(q.places))
 }
 
 func TestQueueTurn(t *testing.T) {
@@ -75,7 +77,7 @@ func TestQueueWaitIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := fullQueue(t)
 		start := time.Now()
-		e := q.enter(t.Context())
+		e := q.enter(t.Context(), soon())
 		must.Equal(t, 2*time.Second, time.Since(start))
 		must.ErrorIs(t, e, ErrOverloaded)
 		must.Equal(t, http.StatusServiceUnavailable, e.Status)
@@ -84,7 +86,7 @@ func TestQueueWaitIsBounded(t *testing.T) {
 		must.Empty(t, e.Challenge())
 		q.leave()
 		requireEmpty(t, q)
-		must.Nil(t, q.enter(t.Context()))
+		must.Nil(t, q.enter(t.Context(), soon()))
 	})
 }
 
@@ -127,7 +129,7 @@ func TestQueueLength(t *testing.T) {
 		last := enterSoon(t.Context(), q)
 		start := time.Now()
 		for range 3 {
-			e := q.enter(t.Context())
+			e := q.enter(t.Context(), soon())
 			must.ErrorIs(t, e, ErrOverloaded)
 			must.Equal(t, http.StatusServiceUnavailable, e.Status)
 			must.Positive(t, e.RetryAfter)
@@ -147,12 +149,12 @@ func TestQueueLength(t *testing.T) {
 // One waiter for each place and each end: whoever got a place gives it back.
 func TestQueueLeaksNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := &queue{places: make(chan struct{}, 3)}
+		q := newQueue(3)
 		for i := range 500 {
 			go func() {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%7)*100*time.Millisecond)
 				defer cancel()
-				if q.enter(ctx) == nil {
+				if q.enter(ctx, soon()) == nil {
 					time.Sleep(time.Duration(i%5) * 100 * time.Millisecond)
 					q.leave()
 				}
@@ -181,7 +183,7 @@ func TestGuardUnderAFlood(t *testing.T) {
 	must.Equal(t, map[string]uint64{"signature": 2}, guard.Stats().Refused)
 
 	for range cap(q.places) {
-		must.Nil(t, q.enter(t.Context()))
+		must.Nil(t, q.enter(t.Context(), soon()))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -35,17 +35,17 @@ func (g *Guard) Stats() Stats {
 		Refused:       g.counts.refusals(),
 		Verifications: g.counts.verifications.Load(),
 	}
-	// Read before the hits, of which they are a part.
-	refused := g.counts.hitsRefused.Load()
 	g.tokens.report(&s)
-	s.Accepted = g.counts.admitted.Load() + s.TokenCacheHits - refused
+	s.Accepted = g.counts.admitted.total()
+	if g.check == nil {
+		s.Accepted += s.TokenCacheHits
+	}
 	g.keys.report(&s)
 	return s
 }
 
 type counters struct {
-	admitted      atomic.Uint64 // at first sight
-	hitsRefused   atomic.Uint64 // by Config.Check
+	admitted      stripedCounter // but for hits that no Check was asked about
 	verifications atomic.Uint64
 	mu            sync.Mutex
 	refused       map[string]uint64

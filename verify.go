@@ -31,15 +31,32 @@ func (g *Guard) known(token string) *Claims {
 		return nil // spares the hash of what nobody verified
 	}
 	claims := g.tokens.get(token)
-	if claims == nil || claims.key.retired.Load() {
+	if claims == nil {
 		return nil
 	}
-	now := g.policy.now()
-	at := instantOf(now)
-	if at < claims.validFrom || at >= claims.validUntil || !g.keys.trusted(now) {
+	if g.overtaken(claims) != nil {
 		return nil
 	}
 	return claims
+}
+
+// overtaken refuses claims that were right once, and are not any more.
+func (g *Guard) overtaken(claims *Claims) *Error {
+	now := g.policy.now()
+	at := instantOf(now)
+	switch {
+	case g.keys.closed():
+		return guardClosed.because(nil)
+	case at >= claims.validUntil:
+		return expired.because(nil)
+	case at < claims.validFrom:
+		return notYetValid.because(nil)
+	case claims.key.retired.Load():
+		return unknownKey.because(nil)
+	case !g.keys.trusted(now):
+		return keysUnavailable.because(nil)
+	}
+	return nil
 }
 
 // admit has the last word on a token that was just verified.
@@ -47,19 +64,18 @@ func (g *Guard) admit(ctx context.Context, claims *Claims) (*Claims, error) {
 	if err := g.ask(ctx, claims); err != nil {
 		return nil, err
 	}
-	g.counts.admitted.Add(1)
+	g.counts.admitted.add()
 	return claims, nil
 }
 
-// readmit is admit for a known token. It writes one counter, and that without
-// contention: Stats works out the others.
+// readmit is admit for a known token. Without a Check each hit is let in: it is
+// counted once, and Stats works out the rest.
 func (g *Guard) readmit(ctx context.Context, claims *Claims) (*Claims, error) {
 	g.tokens.hits.add()
-	if err := g.ask(ctx, claims); err != nil {
-		g.counts.hitsRefused.Add(1)
-		return nil, err
+	if g.check == nil {
+		return claims, nil
 	}
-	return claims, nil
+	return g.admit(ctx, claims)
 }
 
 // ask asks Config.Check.
@@ -80,7 +96,6 @@ func (g *Guard) ask(ctx context.Context, claims *Claims) error {
 type about struct{ kid, issuer string }
 
 func (g *Guard) examine(ctx context.Context, token string) (*Claims, error) {
-	g.tokens.misses.Add(1)
 	var seen about
 	claims, e := g.judge(ctx, token, &seen)
 	if e != nil {
@@ -98,6 +113,7 @@ func (g *Guard) judge(ctx context.Context, token string, seen *about) (*Claims, 
 	case token == "":
 		return nil, noToken.because(nil)
 	}
+	g.tokens.misses.Add(1)
 	t, e := parseToken(token)
 	if e != nil {
 		return nil, e
@@ -118,17 +134,34 @@ func (g *Guard) judge(ctx context.Context, token string, seen *about) (*Claims, 
 		return nil, algorithmOfKey.because(nil)
 	}
 	claims.guard = g
-	return g.tokens.once(ctx, token, func() (*Claims, *Error) {
+	claims, e = g.verifyOnce(ctx, token, t, claims)
+	if e != nil {
+		return nil, e
+	}
+	// Waiting takes its time, in which the token may have ended, or its key.
+	if e := g.overtaken(claims); e != nil {
+		return nil, e
+	}
+	return claims, nil
+}
+
+// verifyOnce checks the signature, or waits for another request that does it.
+func (g *Guard) verifyOnce(ctx context.Context, token string, t token, claims *Claims) (*Claims, *Error) {
+	until := time.Now().Add(maxQueueWait)
+	v := verification{token: token, key: claims.key}
+	return g.tokens.once(v, func(done <-chan struct{}) *Error {
+		return g.signatures.wait(ctx, until, done)
+	}, func() (*Claims, *Error) {
 		// Another request may have been faster.
 		if known := g.known(token); known != nil {
 			return known, nil
 		}
-		return claims, g.checkSignature(ctx, claims.key, t)
+		return claims, g.checkSignature(ctx, until, claims.key, t)
 	})
 }
 
-func (g *Guard) checkSignature(ctx context.Context, k *key, t token) *Error {
-	if e := g.signatures.enter(ctx); e != nil {
+func (g *Guard) checkSignature(ctx context.Context, until time.Time, k *key, t token) *Error {
+	if e := g.signatures.enter(ctx, until); e != nil {
 		return e
 	}
 	defer g.signatures.leave()
