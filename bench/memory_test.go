@@ -22,7 +22,6 @@ func BenchmarkMemory(b *testing.B) {
 	}{
 		{"typical", size, (*rig.Rig).Good},
 		{"one-long-claim-2KiB", size, func(r *rig.Rig) string { return r.Padded(2_048) }},
-		// A scope of one letter costs a string's header for its two bytes.
 		{"many-scopes-2KiB", size, func(r *rig.Rig) string { return r.With("scope", strings.Repeat("a ", 590)) }},
 		{"16KiB", size, func(r *rig.Rig) string { return r.Padded(16 << 10) }},
 	} {

@@ -117,6 +117,7 @@ var Bad = []struct {
 		token.Audience = "https://another.api"
 		return r.server.Mint(token, id)
 	}},
+	{"issuer", func(r *Rig) string { return r.With("iss", "https://another.example/oidc") }},
 	{"wrong-signature", func(r *Rig) string {
 		return r.server.Mint(typical(), id, func(d *logtotest.Draft) { d.Key = r.foreign })
 	}},
