@@ -19,9 +19,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jwk"
-	"github.com/lestrrat-go/jwx/v2/jws"
 
 	"github.com/logtoguard/logtoguard/internal/endpoint"
 )
@@ -41,13 +39,8 @@ type key struct {
 	// is declared for another.
 	algorithm string
 	public    crypto.PublicKey
-	verifier  jws.Verifier
 	// retired: the issuer no longer publishes it.
 	retired atomic.Bool
-}
-
-func (k *key) verify(signed, signature []byte) error {
-	return k.verifier.Verify(signed, signature, k.public)
 }
 
 func (k *key) equal(other *key) bool {
@@ -132,11 +125,7 @@ func parseKey(raw []byte) (k *key, id string, err error) {
 	if err != nil {
 		return nil, id, err
 	}
-	verifier, err := jws.NewVerifier(fitting)
-	if err != nil {
-		return nil, id, err
-	}
-	k = &key{id: id, algorithm: fitting.String(), public: public, verifier: verifier}
+	k = &key{id: id, algorithm: fitting, public: public}
 	// Logto's RSA keys name no algorithm.
 	if declared := parsed.Algorithm().String(); declared != "" && declared != k.algorithm {
 		k.algorithm = ""
@@ -182,7 +171,7 @@ func allowsVerify(operations any) bool {
 
 // fittingAlgorithm names the one algorithm that a key verifies; an error says why
 // it verifies none. ES256 over P-384 is no algorithm (RFC 7518, section 3.4).
-func fittingAlgorithm(public crypto.PublicKey) (jwa.SignatureAlgorithm, error) {
+func fittingAlgorithm(public crypto.PublicKey) (string, error) {
 	switch k := public.(type) {
 	case *ecdsa.PublicKey:
 		if _, err := k.ECDH(); err != nil {
@@ -190,11 +179,11 @@ func fittingAlgorithm(public crypto.PublicKey) (jwa.SignatureAlgorithm, error) {
 		}
 		switch k.Curve {
 		case elliptic.P256():
-			return jwa.ES256, nil
+			return "ES256", nil
 		case elliptic.P384():
-			return jwa.ES384, nil
+			return "ES384", nil
 		case elliptic.P521():
-			return jwa.ES512, nil
+			return "ES512", nil
 		}
 		return "", errors.New("its curve is unknown")
 	case *rsa.PublicKey:
@@ -202,7 +191,7 @@ func fittingAlgorithm(public crypto.PublicKey) (jwa.SignatureAlgorithm, error) {
 		if k.N.BitLen() < minRSABits || k.N.Bit(0) == 0 || k.E < minRSAExponent || k.E%2 == 0 {
 			return "", errors.New("it is weak")
 		}
-		return jwa.RS256, nil
+		return "RS256", nil
 	}
 	return "", errOddKey
 }
