@@ -1,0 +1,223 @@
+package logtoguard
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// What a token has to be, before its signature is looked at: its header and its claims.
+
+// organizationPrefix starts the audience of an organization token. Another URN of
+// Logto's, urn:logto:resource:organizations, is none.
+const organizationPrefix = "urn:logto:organization:"
+
+// maxIssuedAhead is how far ahead iat may be: machines use a token milliseconds
+// after its issue, and clocks differ.
+const maxIssuedAhead = time.Minute
+
+type header struct{ algorithm, kid string }
+
+// parseHeader never looks at jku, x5u, jwk or x5c: a token does not choose its
+// own key (RFC 8725, section 3.10).
+func parseHeader(data []byte) (h header, e *Error) {
+	var members struct {
+		Typ  jsonValue `json:"typ"`
+		Alg  jsonValue `json:"alg"`
+		Crit jsonValue `json:"crit"`
+		Kid  jsonValue `json:"kid"`
+	}
+	if err := decodeObject(data, &members); err != nil {
+		return h, malformedToken.because(err)
+	}
+	if typ, _ := members.Typ.text(); !isAccessToken(typ) {
+		return h, notAccessToken.because(nil)
+	}
+	algorithm, _ := members.Alg.text()
+	if !allowedAlgorithm(algorithm) {
+		return h, wrongAlgorithm.because(nil)
+	}
+	if members.Crit.present() {
+		return h, criticalHeader.because(nil)
+	}
+	kid, _ := members.Kid.text()
+	if kid == "" {
+		return h, noKeyID.because(nil)
+	}
+	return header{algorithm: algorithm, kid: kid}, nil
+}
+
+// isAccessToken tells access tokens from ID tokens, which the same key signs
+// (RFC 9068, section 4).
+func isAccessToken(typ string) bool {
+	return strings.EqualFold(typ, "at+jwt") || strings.EqualFold(typ, "application/at+jwt")
+}
+
+// allowedAlgorithm: ES384 is Logto's default; the others can be chosen there.
+func allowedAlgorithm(name string) bool {
+	switch name {
+	case "ES256", "ES384", "ES512", "RS256":
+		return true
+	}
+	return false
+}
+
+// policy judges claims.
+type policy struct {
+	issuers            []string
+	audience           []string
+	organizationTokens bool
+	skew               time.Duration
+	now                func() time.Time
+}
+
+// payload are the members that are judged or offered by Claims.
+type payload struct {
+	Issuer         jsonValue `json:"iss"`
+	Audience       jsonValue `json:"aud"`
+	ExpiresAt      jsonValue `json:"exp"`
+	NotBefore      jsonValue `json:"nbf"`
+	IssuedAt       jsonValue `json:"iat"`
+	Subject        jsonValue `json:"sub"`
+	ClientID       jsonValue `json:"client_id"`
+	Scope          jsonValue `json:"scope"`
+	OrganizationID jsonValue `json:"organization_id"`
+	Confirmation   jsonValue `json:"cnf"`
+	ID             jsonValue `json:"jti"`
+	Actor          jsonValue `json:"act"`
+}
+
+// judge makes Claims of a token's payload if they are valid for this API, now.
+func (p *policy) judge(data []byte, issuer *string) (*Claims, *Error) {
+	var in payload
+	if err := decodeObject(data, &in); err != nil {
+		return nil, malformedToken.because(err)
+	}
+	c := &Claims{payload: data}
+	c.issuer, _ = in.Issuer.text()
+	*issuer = c.issuer
+	if e := p.judgeOrigin(&in, c); e != nil {
+		return nil, e
+	}
+	if e := p.judgeTimes(&in, c); e != nil {
+		return nil, e
+	}
+	if e := judgeParties(&in, c); e != nil {
+		return nil, e
+	}
+	c.id, _ = in.ID.text()
+	c.actor = actor(in.Actor.raw)
+	return c, nil
+}
+
+// judgeOrigin: who issued the token, and for whom.
+func (p *policy) judgeOrigin(in *payload, c *Claims) *Error {
+	if _, ok := in.Issuer.text(); !ok {
+		return wrongIssuer.because(ErrClaims)
+	}
+	if !slices.Contains(p.issuers, c.issuer) {
+		return wrongIssuer.because(nil)
+	}
+	var ok bool
+	if c.audience, ok = in.Audience.texts(); !ok {
+		return wrongAudience.because(ErrClaims)
+	}
+	accepted := false
+	for _, audience := range c.audience {
+		accepted = accepted || slices.Contains(p.audience, audience)
+		id, _ := strings.CutPrefix(audience, organizationPrefix)
+		if id == audience || id == "" {
+			continue
+		}
+		if c.organization != "" && c.organization != id {
+			return wrongAudience.because(nil)
+		}
+		c.organization = id
+	}
+	if p.organizationTokens {
+		accepted = c.organization != ""
+	}
+	if !accepted {
+		return wrongAudience.because(nil)
+	}
+	return nil
+}
+
+func (p *policy) judgeTimes(in *payload, c *Claims) *Error {
+	var ok bool
+	if c.expiresAt, ok = in.ExpiresAt.instant(); !ok {
+		return wrongClaim("exp")
+	}
+	now := p.now()
+	until := c.expiresAt.Add(p.skew)
+	if !now.Before(until) {
+		return expired.because(nil)
+	}
+	var from time.Time
+	if in.NotBefore.present() {
+		notBefore, ok := in.NotBefore.instant()
+		if !ok {
+			return wrongClaim("nbf")
+		}
+		if from = notBefore.Add(-p.skew); now.Before(from) {
+			return notYetValid.because(nil)
+		}
+	}
+	if c.issuedAt, ok = in.IssuedAt.instant(); !ok {
+		return wrongClaim("iat")
+	}
+	issued := c.issuedAt.Add(-max(p.skew, maxIssuedAhead))
+	if now.Before(issued) {
+		return notYetValid.because(nil)
+	}
+	c.validFrom, c.validUntil = max(instantOf(from), instantOf(issued)), instantOf(until)
+	return nil
+}
+
+// judgeParties: who may do what, and where.
+func judgeParties(in *payload, c *Claims) *Error {
+	if c.subject, _ = in.Subject.text(); c.subject == "" {
+		return wrongClaim("sub")
+	}
+	if c.clientID, _ = in.ClientID.text(); c.clientID == "" {
+		return wrongClaim("client_id")
+	}
+	if in.Scope.present() {
+		var ok bool
+		if c.scope, ok = in.Scope.text(); !ok {
+			return wrongClaim("scope")
+		}
+	}
+	if in.OrganizationID.present() {
+		id, _ := in.OrganizationID.text()
+		switch {
+		case id == "":
+			return wrongClaim("organization_id")
+		case c.organization != "" && c.organization != id:
+			// The tenant's script can write this claim, but not the audience.
+			return contradiction.because(nil)
+		}
+		c.organization = id
+	}
+	if in.Confirmation.present() {
+		// Only its sender may use such a token (RFC 7800), and who that is can't be told here.
+		return senderConstrained.because(nil)
+	}
+	return nil
+}
+
+// actor is act.sub. The tenant's script can write anything into act, and nothing
+// is decided by it: what has another shape is no actor.
+func actor(act []byte) string {
+	if act == nil {
+		return ""
+	}
+	var members struct {
+		Subject jsonValue `json:"sub"`
+	}
+	if decodeObject(act, &members) != nil {
+		return ""
+	}
+	subject, _ := members.Subject.text()
+	return subject
+}
