@@ -281,7 +281,7 @@ func TestCacheForgetsWhatIsOver(t *testing.T) {
 // The bound on signature checks is for floods: what 64 connections bring waits its
 // turn, and is let in.
 func TestManyNewTokensWaitTheirTurn(t *testing.T) {
-	logto, clock := newLogto(t, "ES384")
+	logto, clock := newLogto(t, "ES256")
 	guard := newGuard(t, logto, clock)
 	ready(t, guard)
 	tokens := make(chan string, 1000)

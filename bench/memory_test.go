@@ -23,6 +23,7 @@ func BenchmarkMemory(b *testing.B) {
 		{"typical", size, (*rig.Rig).Good},
 		{"one-long-claim-2KiB", size, func(r *rig.Rig) string { return r.Padded(2_048) }},
 		{"many-scopes-2KiB", size, func(r *rig.Rig) string { return r.With("scope", strings.Repeat("a ", 590)) }},
+		{"many-audiences-2KiB", size, (*rig.Rig).ManyAudiences},
 		{"16KiB", size, func(r *rig.Rig) string { return r.Padded(16 << 10) }},
 	} {
 		b.Run(kind.name, func(b *testing.B) {

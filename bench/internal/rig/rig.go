@@ -101,6 +101,13 @@ func (r *Rig) With(claim, value string) string {
 	return r.server.Mint(typical(), id, func(d *logtotest.Draft) { d.Claims[claim] = value })
 }
 
+// ManyAudiences is a valid token of 2 KiB with 400 audiences, empty but for one.
+func (r *Rig) ManyAudiences() string {
+	return r.server.Mint(typical(), id, func(d *logtotest.Draft) {
+		d.Claims["aud"] = append(make([]string, 399), d.Claims["aud"].(string))
+	})
+}
+
 // Bad tokens, by kind. Each call makes another token.
 var Bad = []struct {
 	Kind string
