@@ -127,6 +127,21 @@ func TestJudgedAgainAfterTheQueue(t *testing.T) {
 	require.Zero(t, g.Stats().TokenCacheEntries)
 }
 
+// The time in the queue is a request's own, whoever else is at its token.
+func TestVerificationWaitsTwoSecondsInAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &Guard{tokens: newTokenCache(-1), signatures: newQueue(1)}
+		require.Nil(t, g.signatures.enter(t.Context(), soon()))
+		claims := &Claims{key: &key{}}
+		go func() { _, _ = g.verifyOnce(t.Context(), "token", token{}, claims) }()
+		time.Sleep(maxQueueWait - time.Millisecond)
+		start := time.Now()
+		_, e := g.verifyOnce(t.Context(), "token", token{}, claims)
+		assert.ErrorIs(t, e, ErrOverloaded)
+		assert.Equal(t, 2*time.Second, time.Since(start))
+	})
+}
+
 func TestFollowerThatLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTokenCache(-1)

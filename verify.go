@@ -27,10 +27,7 @@ func (g *Guard) known(token string) *Claims {
 		return nil // spares the hash of what nobody verified
 	}
 	claims := g.tokens.get(token)
-	if claims == nil {
-		return nil
-	}
-	if g.overtaken(claims) != nil {
+	if claims == nil || g.overtaken(claims) != nil {
 		return nil
 	}
 	return claims

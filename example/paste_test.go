@@ -1,3 +1,7 @@
+//go:build !windows
+
+// The printed lines are for a POSIX shell.
+
 package main
 
 import (
@@ -7,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,9 +53,6 @@ func paste(t *testing.T, lines string, vars ...string) (output string, ok bool) 
 
 // TestProcess starts the example as a user does, and pastes what it prints.
 func TestProcess(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("the printed lines are for a POSIX shell")
-	}
 	program := filepath.Join(t.TempDir(), "example")
 	said, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, ".").CombinedOutput()
 	require.NoError(t, err, string(said))
