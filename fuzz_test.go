@@ -2,14 +2,22 @@ package logtoguard_test
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/logtotest"
+)
+
+// Stand-ins for what differs from process to process, so that a corpus keeps.
+const (
+	seedKeyID  = "KID"
+	seedIssuer = "ISSUER"
 )
 
 // FuzzAuthorization sends any header. None of them was signed by the stand-in of
@@ -21,60 +29,157 @@ func FuzzAuthorization(f *testing.F) {
 	}
 	f.Add("Basic eDp5")
 	f.Add("bearer\tx")
-	logto, clock := newLogto(f, "ES256")
-	guard := newGuard(f, logto, clock)
-	if err := guard.Ready(f.Context()); err != nil {
-		f.Fatal(err)
-	}
+	handler := fuzzed(f, "ES256").handler
 	f.Fuzz(func(t *testing.T, authorization string) {
-		r := &http.Request{Header: http.Header{"Authorization": {authorization}}}
-		_, err := guard.VerifyRequest(r.WithContext(t.Context()))
-		if err == nil {
-			t.Fatalf("let in: %q", authorization)
+		checkRefusal(t, serve(handler, authorization))
+	})
+}
+
+// FuzzForged has any signature under any header and payload, of a key ID that is
+// known: none was made with the key.
+func FuzzForged(f *testing.F) {
+	all := fuzzedAll(f)
+	for i, s := range all {
+		for _, v := range signatures(s.logto) {
+			if header, payload, signature, ok := s.seed(v.token); ok {
+				f.Add(byte(i), header, payload, signature)
+			}
 		}
-		checkRefusal(t, err, authorization)
+	}
+	f.Fuzz(func(t *testing.T, algorithm byte, header, payload string, signature []byte) {
+		s := all[int(algorithm)%len(all)]
+		header, payload = s.here(header), s.here(payload)
+		token := encoded([]byte(header)) + "." + encoded([]byte(payload)) + "." + encoded(signature)
+		checkRefusal(t, serve(s.handler, "Bearer "+token))
 	})
 }
 
 // FuzzSigned has the stand-in sign any header and payload. What is let in has to
 // pass a reading by encoding/json too, which shares no code with the guard's.
 func FuzzSigned(f *testing.F) {
-	logto, clock := newLogto(f, "ES256")
-	guard := newGuard(f, logto, clock)
-	if err := guard.Ready(f.Context()); err != nil {
-		f.Fatal(err)
-	}
-	const kid, issuer = "KID", "ISSUER"
-	for _, v := range slices.Concat(encodings(logto), headers(logto), claims(logto)) {
-		if parts := strings.Split(v.token, "."); len(parts) == 3 && !strings.ContainsAny(v.token, "\r\n =+") {
-			header := strings.ReplaceAll(string(decode(parts[0])), logto.Key().ID(), kid)
-			payload := strings.ReplaceAll(string(decode(parts[1])), logto.Endpoint()+"/oidc", issuer)
-			f.Add(header, payload)
+	all := fuzzedAll(f)
+	for i, s := range all {
+		for _, v := range slices.Concat(encodings(s.logto), headers(s.logto), claims(s.logto)) {
+			if header, payload, _, ok := s.seed(v.token); ok {
+				f.Add(byte(i), header, payload)
+			}
 		}
 	}
-	f.Fuzz(func(t *testing.T, header, payload string) {
-		header = strings.ReplaceAll(header, kid, logto.Key().ID())
-		payload = strings.ReplaceAll(payload, issuer, logto.Endpoint()+"/oidc")
-		_, err := guard.Verify(t.Context(), logto.Key().Sign([]byte(header), []byte(payload)))
-		if err != nil {
-			checkRefusal(t, err, payload)
+	f.Fuzz(func(t *testing.T, algorithm byte, header, payload string) {
+		s := all[int(algorithm)%len(all)]
+		header, payload = s.here(header), s.here(payload)
+		w := serve(s.handler, "Bearer "+s.logto.Key().Sign([]byte(header), []byte(payload)))
+		if w.Code != http.StatusNoContent {
+			checkRefusal(t, w)
 			return
 		}
-		if fault := faultOf(logto, header, payload); fault != "" {
+		if fault := faultOf(s.logto, header, payload); fault != "" {
 			t.Fatalf("let in without %s: %s . %s", fault, header, payload)
 		}
 	})
 }
 
-func checkRefusal(t *testing.T, err error, sent string) {
+// fuzzTarget is a guarded route that asks for a scope, and the stand-in that it trusts.
+type fuzzTarget struct {
+	logto   *logtotest.Server
+	handler http.Handler
+}
+
+func fuzzed(f *testing.F, algorithm string) fuzzTarget {
+	logto, clock := newLogto(f, algorithm)
+	guard := newGuard(f, logto, clock)
+	ready(f, guard)
+	return fuzzTarget{logto, guard.Handler(logtoguard.RequireScope("read:products")(noContent))}
+}
+
+func fuzzedAll(f *testing.F) []fuzzTarget {
+	var all []fuzzTarget
+	for _, algorithm := range algorithms {
+		all = append(all, fuzzed(f, algorithm))
+	}
+	return all
+}
+
+// seed takes a token apart, if it is in the usual encoding.
+func (s fuzzTarget) seed(token string) (header, payload string, signature []byte, ok bool) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 || strings.ContainsAny(token, "\r\n =+") {
+		return "", "", nil, false
+	}
+	lasting := strings.NewReplacer(s.logto.Key().ID(), seedKeyID, s.logto.Endpoint()+"/oidc", seedIssuer)
+	return lasting.Replace(string(decode(parts[0]))), lasting.Replace(string(decode(parts[1]))), decode(parts[2]), true
+}
+
+// here fills in what holds in this process.
+func (s fuzzTarget) here(json string) string {
+	return strings.NewReplacer(seedKeyID, s.logto.Key().ID(), seedIssuer, s.logto.Endpoint()+"/oidc").Replace(json)
+}
+
+// refusalsOfTokens are all the texts that a token can be refused with, and their
+// statuses. What an answer says is one of them, so it holds nothing that was sent.
+var refusalsOfTokens = func() map[string]int {
+	texts := map[string]int{
+		"no access token: send one as Authorization: Bearer":                                                        401,
+		"the Authorization header does not hold exactly one token after Bearer":                                     400,
+		"the token is longer than 16 KiB":                                                                           401,
+		"the token is not a well-formed JWT":                                                                        401,
+		"the token's header has a crit member, and no extension is known here":                                      401,
+		"the token's header names no key: its kid is missing, empty or not a string":                                401,
+		"opaque token: request it with the `resource` parameter":                                                    401,
+		"this is not an access token: its typ is not at+jwt (an ID token is for the application that asked for it)": 401,
+		"the token's signature algorithm is not allowed":                                                            401,
+		"the token's signature algorithm does not fit its key":                                                      401,
+		"the token is signed by a key that the issuer does not publish":                                             401,
+		"the token's signature is wrong":                                                                            401,
+		"the token expired":                                                                                         401,
+		"the token is not valid yet":                                                                                401,
+		"the token is from another issuer":                                                                          401,
+		"the token is for another audience":                                                                         401,
+		"the token's organization_id contradicts its audience":                                                      401,
+		"the token is bound to a key of its sender (cnf), which is not supported":                                   401,
+		"the token does not hold the scope that is needed":                                                          403,
+		"the token's scopes are bound to an organization, which is not the one being served":                        403,
+	}
+	for _, claim := range []string{"exp", "nbf", "iat", "sub", "client_id", "scope", "organization_id"} {
+		texts["the token's "+claim+" claim is missing or of the wrong type"] = 401
+	}
+	return texts
+}()
+
+// checkRefusal wants a whole answer of the table: status, challenge, headers, body.
+func checkRefusal(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()
-	var e *logtoguard.Error
-	if !errors.As(err, &e) || !slices.Contains([]int{400, 401, 503}, e.Status) || e.Reason == "" {
-		t.Fatalf("%#v is no refusal of a token", err)
+	var body struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
 	}
-	if len(sent) > 80 && strings.Contains(e.Challenge()+e.Error(), sent[len(sent)-40:]) {
-		t.Fatalf("%q repeats %q", e.Challenge(), sent)
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body))
+	status, known := refusalsOfTokens[body.Description]
+	require.True(t, known, "status %d: %s", w.Code, w.Body)
+	require.Equal(t, status, w.Code, body.Description)
+
+	challenge := w.Header().Get("WWW-Authenticate")
+	require.Equal(t, http.Header{
+		"Cache-Control":    {"no-store"},
+		"Content-Type":     {"application/json"},
+		"Www-Authenticate": {challenge},
+	}, w.Header())
+	scheme, parameters := parseChallenge(t, challenge)
+	require.Equal(t, "Bearer", scheme)
+	require.Equal(t, wantParameters(status, body.Code, body.Description), parameters)
+}
+
+// wantParameters are those of RFC 6750, section 3.
+func wantParameters(status int, code, description string) map[string]string {
+	switch {
+	case code == "no_token":
+		return map[string]string{}
+	case status == http.StatusBadRequest:
+		return map[string]string{"error": "invalid_request"}
+	case status == http.StatusForbidden:
+		return map[string]string{"error": "insufficient_scope", "scope": "read:products"}
 	}
+	return map[string]string{"error": "invalid_token", "error_description": description}
 }
 
 // faultOf names the first thing that an accepted token lacks.
@@ -85,13 +190,15 @@ func faultOf(logto *logtotest.Server, header, payload string) string {
 	}
 	typ, _ := h["typ"].(string)
 	exp, _ := c["exp"].(float64)
+	scope, _ := c["scope"].(string)
 	_, crit := h["crit"]
 	_, cnf := c["cnf"]
+	_, organization := c["organization_id"]
 	audience, _ := c["aud"].([]any)
 	switch {
 	case !strings.EqualFold(strings.TrimPrefix(strings.ToLower(typ), "application/"), "at+jwt"):
 		return "typ"
-	case h["alg"] != "ES256" || h["kid"] != logto.Key().ID() || crit:
+	case h["alg"] != logto.Key().Algorithm() || h["kid"] != logto.Key().ID() || crit:
 		return "a right header"
 	case c["iss"] != logto.Endpoint()+"/oidc":
 		return "iss"
@@ -101,6 +208,8 @@ func faultOf(logto *logtotest.Server, header, payload string) string {
 		return "exp"
 	case c["sub"] == nil || c["sub"] == "" || c["client_id"] == nil || c["client_id"] == "" || cnf:
 		return "right parties"
+	case organization || !slices.Contains(strings.Fields(scope), "read:products"):
+		return "scope"
 	}
 	return ""
 }
