@@ -36,30 +36,3 @@ func TestCloseBeforeTheFirstFetchBegins(t *testing.T) {
 		assert.Zero(t, time.Since(begin))
 	})
 }
-
-// FuzzParseKeySet: whatever the issuer answers, the answer is keys that fit an
-// algorithm, or an error, and no panic.
-func FuzzParseKeySet(f *testing.F) {
-	for _, seed := range []string{
-		`{"keys":[]}`, `{"keys":[null,{}]}`, `[`,
-		`{"keys":[{"kty":"EC","crv":"P-256","kid":"a","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`,
-		`{"keys":[{"kty":"RSA","kid":"b","use":"sig","key_ops":["verify"],"e":"AQAB","n":"sXch"}]}`,
-		`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"c","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},{"kty":"oct","kid":"d","k":"AA"}]}`,
-	} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		keys, _, err := parseKeySet(body)
-		if err != nil {
-			assert.Empty(t, keys)
-			return
-		}
-		assert.NotEmpty(t, keys)
-		for kid, k := range keys {
-			assert.NotEmpty(t, kid)
-			assert.Equal(t, kid, k.id)
-			_, err := fittingAlgorithm(k.public)
-			assert.NoError(t, err)
-		}
-	})
-}
