@@ -111,8 +111,15 @@ func (c *Claims) missing(scopes []string) *Error {
 	if c.get().unaccepted() {
 		kind = scopeNotAccepted
 	}
-	e := kind.because(nil)
+	e := c.refuse(kind)
 	e.Scopes = slices.Clone(scopes)
+	return e
+}
+
+// refuse answers for the guard that made the claims.
+func (c *Claims) refuse(kind refusal) *Error {
+	e := kind.because(nil)
+	c.get().guard.own(e)
 	return e
 }
 
@@ -127,7 +134,7 @@ func (c *Claims) OrganizationID() string { return c.get().organization }
 // empty id are refused with an *[Error] of status 403.
 func (c *Claims) ForOrganization(id string) (*Claims, error) {
 	if id == "" || c.get().organization != id {
-		return nil, otherOrganization.because(nil)
+		return nil, c.refuse(otherOrganization)
 	}
 	accepted := *c
 	accepted.accepted = true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ const (
 // settings are a Config without faults, its defaults filled in.
 type settings struct {
 	policy     policy
+	metadata   metadata
 	jwksURL    string
 	httpClient *http.Client
 	logger     *slog.Logger
@@ -44,11 +46,10 @@ func (cfg Config) settle() (settings, error) {
 	s.jwksURL = issuers[0] + "/jwks"
 	if cfg.JWKSURL != "" {
 		s.jwksURL = cfg.JWKSURL
-		if _, err := endpoint.Parse("JWKSURL", cfg.JWKSURL, "https://tenant-id.logto.app/oidc/jwks", cfg.InsecureHTTP); err != nil {
-			f = append(f, err)
-		}
+		f.address("JWKSURL", cfg.JWKSURL, "https://tenant-id.logto.app/oidc/jwks", cfg.InsecureHTTP)
 	}
 	f.audience(cfg.Audience, cfg.OrganizationTokens)
+	s.metadata = f.metadata(cfg, issuers)
 	if cfg.ClockSkew > maxClockSkew {
 		f.add("ClockSkew of %v would let expired tokens pass for long: give at most %v, and set this server's clock", cfg.ClockSkew, maxClockSkew)
 	}
@@ -112,6 +113,14 @@ func (f *faults) endpoint(field, value string, insecureHTTP bool) string {
 		*f = append(*f, err)
 	}
 	return normal
+}
+
+func (f *faults) address(field, value, example string, insecureHTTP bool) *url.URL {
+	u, err := endpoint.Parse(field, value, example, insecureHTTP)
+	if err != nil {
+		*f = append(*f, err)
+	}
+	return u
 }
 
 func (f *faults) audience(audience []string, organizationTokens bool) {

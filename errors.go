@@ -60,6 +60,7 @@ type Error struct {
 
 	sentinel error
 	cause    error
+	metadata string // the address of the API's metadata; "" if it has none
 }
 
 func (e *Error) clone() *Error {
@@ -97,21 +98,32 @@ func (e *Error) Unwrap() []error {
 // Challenge returns the value of WWW-Authenticate (RFC 6750, section 3), or ""
 // where none belongs into the answer.
 func (e *Error) Challenge() string {
-	switch {
-	case e.Code == "" && e.Status == http.StatusUnauthorized:
+	var parameters []string
+	add := func(name, value string) {
+		if value != "" {
+			parameters = append(parameters, name+"="+quote(value))
+		}
+	}
+	switch e.Status {
+	case http.StatusUnauthorized:
 		// No error code where no token came: RFC 6750, section 3.1.
-		return "Bearer"
-	case e.Code == "", e.Status != http.StatusBadRequest && e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden:
+		add("error", e.Code)
+		if e.Code != "" {
+			add("error_description", e.Description)
+		}
+	case http.StatusBadRequest, http.StatusForbidden:
+		if e.Code == "" {
+			return ""
+		}
+		add("error", e.Code)
+	default:
 		return ""
 	}
-	challenge := "Bearer error=" + quote(e.Code)
-	if e.Status == http.StatusUnauthorized && e.Description != "" {
-		challenge += ", error_description=" + quote(e.Description)
+	if e.Code == codeInsufficientScope {
+		add("scope", strings.Join(e.Scopes, " "))
 	}
-	if e.Code == codeInsufficientScope && len(e.Scopes) > 0 {
-		challenge += ", scope=" + quote(strings.Join(e.Scopes, " "))
-	}
-	return challenge
+	add("resource_metadata", e.metadata) // RFC 9728, section 5.1
+	return strings.TrimSpace("Bearer " + strings.Join(parameters, ", "))
 }
 
 // quote makes a quoted-string of RFC 9110, section 5.6.4. What may not stand in

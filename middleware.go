@@ -57,6 +57,10 @@ type Config struct {
 	// Retry-After and Cache-Control are set already. Default: [WriteError].
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 
+	// Metadata tells clients where this API's tokens come from (RFC 9728); every
+	// challenge then names its address. Default: nothing is told.
+	Metadata *Metadata
+
 	// HTTPClient fetches the keys. It is copied; it follows redirects only within
 	// one scheme, host and port. Default: a client with a time-out of 5 s.
 	HTTPClient *http.Client
@@ -78,6 +82,7 @@ type Config struct {
 // concurrent use. Close it when it is no longer needed.
 type Guard struct {
 	policy       policy
+	metadata     metadata
 	tokens       *tokenCache
 	keys         *keySet
 	signatures   *queue
@@ -98,6 +103,7 @@ func New(cfg Config) (*Guard, error) {
 	tokens := newTokenCache(cfg.TokenCacheSize)
 	g := &Guard{
 		policy:       s.policy,
+		metadata:     s.metadata,
 		tokens:       tokens,
 		keys:         newKeySet(s, tokens.sweep),
 		signatures:   newQueue(checksAtOnce()),

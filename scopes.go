@@ -94,9 +94,11 @@ func checkedScopes(name string, scopes []string) []string {
 		panic("logtoguard: " + name + ": no scope")
 	}
 	for _, scope := range scopes {
-		if scope == "" || strings.Contains(scope, " ") {
+		if !isOneScope(scope) {
 			panic("logtoguard: " + name + ": a scope is empty or has a space: give each scope as a string of its own")
 		}
 	}
 	return slices.Clone(scopes)
 }
+
+func isOneScope(s string) bool { return s != "" && !strings.Contains(s, " ") }

@@ -66,12 +66,13 @@ func (c *counters) refusals() map[string]uint64 {
 	return maps.Clone(c.refused)
 }
 
-// conclude counts and logs a refusal. A nil guard only logs.
+// conclude makes a refusal the guard's own, counts it and logs it. A nil guard only logs.
 func (g *Guard) conclude(ctx context.Context, err error, seen about) {
 	var e *Error
 	if !errors.As(err, &e) {
 		return
 	}
+	g.own(e)
 	abandoned := ctx.Err() != nil && errors.Is(e, ctx.Err())
 	if g != nil && !abandoned {
 		g.counts.refuse(e.Reason)
@@ -95,6 +96,13 @@ func (g *Guard) conclude(ctx context.Context, err error, seen about) {
 		}
 	}
 	logger.LogAttrs(ctx, slog.LevelDebug, "logtoguard: refused", attrs...)
+}
+
+// own has a refusal name the guard's metadata, and no other's.
+func (g *Guard) own(e *Error) {
+	if g != nil {
+		e.metadata = g.metadata.url
+	}
 }
 
 func (g *Guard) log() *slog.Logger {
