@@ -15,6 +15,7 @@ const maxAnswerSize = 64 << 10
 
 var (
 	errRedirect = errors.New("the token endpoint redirects, which is not followed")
+	errNotOK    = errors.New("a token is granted with status 200 only")
 	errNotJSON  = errors.New("the answer is not a JSON object")
 	errTooLong  = fmt.Errorf("the answer is longer than %d KiB", maxAnswerSize>>10)
 )
@@ -54,6 +55,8 @@ func withBody(response *http.Response) {
 // readAnswer returns an *Error for an answer that is not to be used. A redirect is
 // one: followed as 301, 302 or 303 it is no POST any more, and whatever its
 // status, http.Client would put its Location, in which anything may stand, into errors.
+// So is any other success than 200, such as a part (206) or what somebody on the way
+// has changed (203): RFC 6749, section 5.1, grants with 200.
 func readAnswer(response *http.Response) ([]byte, error) {
 	mediaType, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	switch {
@@ -61,6 +64,8 @@ func readAnswer(response *http.Response) ([]byte, error) {
 		return nil, &Error{Status: response.StatusCode, cause: errRedirect}
 	case err != nil || mediaType != "application/json":
 		return nil, &Error{Status: response.StatusCode, cause: errNotJSON}
+	case response.StatusCode/100 == 2 && response.StatusCode != http.StatusOK:
+		return nil, &Error{Status: response.StatusCode, cause: errNotOK}
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerSize+1))
 	switch {

@@ -34,6 +34,9 @@ func TestAnswersThatAreNotUsed(t *testing.T) {
 		{"a form", answer(200, "application/x-www-form-urlencoded", strings.NewReader("access_token=a&token_type=Bearer")), notJSON},
 		{"no content type", answer(200, "", strings.NewReader("{"+fine+"}")), notJSON},
 		{"nothing", answer(204, "", http.NoBody), notJSON},
+		{"a token, but created", jsonAnswer(201, "{"+fine+"}"), "status 201: a token is granted with status 200 only"},
+		{"a part of an answer", jsonAnswer(206, "{"+fine+"}"), "status 206: a token is granted with status 200 only"},
+		{"a fault, and created", jsonAnswer(201, `{"token_type":"Bearer"}`), "status 201: a token is granted with status 200 only"},
 		{"an empty body", jsonAnswer(200, ""), notJSON},
 		{"an array", jsonAnswer(200, "[{"+fine+"}]"), notJSON},
 		{"null", jsonAnswer(200, "null"), notJSON},
@@ -67,7 +70,7 @@ func TestAnswersThatAreNotUsed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			e := refused(t, newClient(t, by(roundTrip(func(*http.Request) (*http.Response, error) { return test.answer, nil }))))
 			assert.ErrorContains(t, e, test.reason)
-			assert.Equal(t, test.answer.StatusCode/100, e.Status/100)
+			assert.Equal(t, test.answer.StatusCode, e.Status)
 		})
 	}
 }

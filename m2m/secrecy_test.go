@@ -81,11 +81,7 @@ func TestNoSecretInErrors(t *testing.T) {
 			says := func(text string) []string {
 				e := refused(t, newClient(t, scopes("read:products"), by(server(text))))
 				assertNoSecret(t, everything(e))
-				told := []string{fmt.Sprint(e.Status), e.Code, e.Description, e.Hint, fmt.Sprint(e.MissingScopes)}
-				for err := error(e); err != nil; err = errors.Unwrap(err) {
-					told = append(told, err.Error())
-				}
-				return told
+				return told(e)
 			}
 			want := says("other")
 			for _, text := range []string{
@@ -97,6 +93,15 @@ func TestNoSecretInErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// told is all that can be read from the error and whatever it wraps.
+func told(e *m2m.Error) []string {
+	texts := []string{fmt.Sprint(e.Status), e.Code, e.Description, e.Hint, fmt.Sprint(e.MissingScopes)}
+	for err := error(e); err != nil; err = errors.Unwrap(err) {
+		texts = append(texts, err.Error())
+	}
+	return texts
 }
 
 // everything prints the error and whatever it wraps, in every way.
