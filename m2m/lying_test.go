@@ -56,6 +56,7 @@ func TestAnswersThatAreNotUsed(t *testing.T) {
 		{"a line break in the token", jsonAnswer(200, `{"access_token":"a\r\nX: b","token_type":"Bearer"}`), "access_token can't stand in a header"},
 		{"a space in the token", jsonAnswer(200, `{"access_token":"a b","token_type":"Bearer"}`), "access_token can't stand in a header"},
 		{"padding for a token", jsonAnswer(200, `{"access_token":"==","token_type":"Bearer"}`), "access_token can't stand in a header"},
+		{"padding before the token", jsonAnswer(200, `{"access_token":"=a","token_type":"Bearer"}`), "access_token can't stand in a header"},
 		{"a token that is not ASCII", jsonAnswer(200, `{"access_token":"é","token_type":"Bearer"}`), "access_token can't stand in a header"},
 		{"another type", jsonAnswer(200, `{"access_token":"a","token_type":"mac"}`), "token_type is not Bearer"},
 		{"no type", jsonAnswer(200, `{"access_token":"a"}`), "token_type is not Bearer"},

@@ -66,7 +66,7 @@ func failures() []reply {
 		`{"access_token":1,"token_type":"Bearer"}`, `{"access_token":"a","token_type":null}`, `{"access_token":"a","token_type":1}`,
 		`{"access_token":"a","token_type":"mac"}`, `{"access_token":"a","token_type":"SECRET"}`, `{"access_token":"a","token_type":"bEARER"}`,
 		`{"access_token":"a","Token_Type":"Bearer"}`, `{"Access_Token":"a","token_type":"Bearer"}`, `{"access_token":"==","token_type":"Bearer"}`,
-		`{"access_token":"a=b","token_type":"Bearer"}`, `{"access_token":"a b","token_type":"Bearer"}`, `{"access_token":"a\r\nX: b","token_type":"Bearer"}`,
+		`{"access_token":"=a","token_type":"Bearer"}`, `{"access_token":"a=b","token_type":"Bearer"}`, `{"access_token":"a b","token_type":"Bearer"}`, `{"access_token":"a\r\nX: b","token_type":"Bearer"}`,
 		`{"access_token":"a\n","token_type":"Bearer"}`, `{"access_token":"a\u0000","token_type":"Bearer"}`, `{"access_token":"é","token_type":"Bearer"}`,
 		`{"access_token":"SECRET with a space","token_type":"Bearer"}`, `{"access_token":"SECRET","token_type":"Bearer"}`,
 		`{"error":"a","error":"b"}`, `{"error":"SECRET"}`, `{"error":"invalid_client","Error":"SECRET"}`, `{"Error":"invalid_client"}`, `{"error":"Invalid_Client"}`,
