@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"math/big"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -50,6 +51,7 @@ func keySetSeeds(t testing.TB) (seeds []string) {
 		func(k map[string]any) { k["d"] = "AQAB" },
 		func(k map[string]any) { k["KTY"] = "oct" },
 		func(k map[string]any) { k["e"] = "AQ" },
+		func(k map[string]any) { k["e"] = "AQ+B" },
 		func(k map[string]any) { k["y"] = k["x"] },
 		func(k map[string]any) { k["crv"] = "P-256" },
 		func(k map[string]any) { delete(k, "kid") },
@@ -74,8 +76,8 @@ func keySetSeeds(t testing.TB) (seeds []string) {
 func (k *key) isDescribedBy(jwk map[string]any) bool {
 	number := func(name string) *big.Int {
 		text, _ := jwk[name].(string)
-		octets, err := base64.RawURLEncoding.DecodeString(text)
-		if err != nil {
+		octets, err := base64.RawURLEncoding.Strict().DecodeString(text)
+		if err != nil || strings.ContainsAny(text, "\r\n") {
 			return new(big.Int)
 		}
 		return new(big.Int).SetBytes(octets)

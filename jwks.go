@@ -136,6 +136,19 @@ func parseKey(raw []byte) (k *key, id string, err error) {
 // keyMembers are what is read of a key.
 var keyMembers = []string{"kty", "kid", "use", "key_ops", "alg", "crv", "x", "y", "n", "e"}
 
+// keyNumbers are in base64url (RFC 7518, sections 6.2.1 and 6.3.1). jwx takes
+// other alphabets, and padding, for it.
+var keyNumbers = []string{"x", "y", "n", "e"}
+
+func isBase64URL(value jsontext.Value) bool {
+	var text string
+	if json.Unmarshal(value, &text) != nil || strings.ContainsAny(text, "\r\n") {
+		return false
+	}
+	_, err := decodeBase64([]byte(text))
+	return err == nil
+}
+
 // parsePublicKey gives jwx nothing else to see: it takes KTY for kty.
 func parsePublicKey(members map[string]jsontext.Value) (jwk.Key, error) {
 	if members["d"] != nil || members["k"] != nil {
@@ -145,6 +158,11 @@ func parsePublicKey(members map[string]jsontext.Value) (jwk.Key, error) {
 	for _, name := range keyMembers {
 		if value := members[name]; value != nil {
 			known[name] = value
+		}
+	}
+	for _, name := range keyNumbers {
+		if value := members[name]; value != nil && !isBase64URL(value) {
+			return nil, errOddKey
 		}
 	}
 	text, err := json.Marshal(known)

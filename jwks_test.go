@@ -209,6 +209,10 @@ func oddRSAKeys(t *testing.T) []odd {
 		{"no modulus", set("n", nil), unknown, "skipped"},
 		{"exponent 0", set("e", "AA"), unknown, "weak"},
 		{"exponent 1", set("e", "AQ"), unknown, "weak"},
+		{"exponent in the alphabet of base64", set("e", "AQ+B"), unknown, "skipped"},
+		{"exponent with padding", set("e", "AQAB=="), unknown, "skipped"},
+		{"exponent with a line break", set("e", "AQ\nAB"), unknown, "skipped"},
+		{"exponent with a bit too many", set("e", "Aw9"), unknown, "skipped"},
 		{"exponent even", set("e", "AQAA"), unknown, "weak"},
 		{"exponent beyond 64 bits", set("e", encoded([]byte{1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1})), unknown, "skipped"},
 		{"private", func(k jwk) []any {
