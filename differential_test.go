@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -34,7 +35,9 @@ var oddValues = []string{
 	`"\u0000"`, `[]`, `[null]`, `["x"]`, `[["x"]]`, `{}`, `{"a":{"a":1}}`, `{"sub":"x"}`, `"at+jwt"`, `"AT+JWT"`, `"JWT"`, `"none"`, `"HS256"`, `"ES256"`,
 	`"ES384"`, `"RS256"`, `"https://shopping.api"`, `["https://shopping.api"]`, `["x","https://shopping.api"]`, `["https://shopping.api",1]`,
 	`"urn:logto:organization:acme"`, `["https://shopping.api","urn:logto:organization:acme"]`, `"urn:logto:organization:"`, `"acme"`,
-	`"https\u003a//shopping.api"`, `1795348800`, `1795348800.75`, `"1795348800"`, `1795348795`, `1795348860`, `1795348861`, `99999999999999999999999`, `-0`,
+	`"https\u003a//shopping.api"`,
+	"\"x\x00\"", "\"x\n\"", "\"\xff\"", "\"\xed\xa0\x80\"", `"\ud800"`, `"\udc00\ud800"`, `"\ud83d\ude00"`,
+	`1795348800`, `1795348800.75`, `"1795348800"`, `1795348795`, `1795348860`, `1795348861`, `99999999999999999999999`, `-0`,
 }
 
 // mutations of an object: each member with every odd value, without it, twice, and
@@ -53,7 +56,7 @@ func mutations(o object) []object {
 	}
 	for _, extra := range []member{
 		{`"crit"`, `[]`}, {`"crit"`, `["exp"]`}, {`"cnf"`, `{"jkt":"x"}`}, {`"cnf"`, `null`}, {`"organization_id"`, `"acme"`},
-		{`"nbf"`, `1795348800`}, {`"nbf"`, `1795348806`}, {`"nbf"`, `"1"`}, {`"jwk"`, `{}`}, {`"x"`, `{"y":1,"y":2}`}, {`"x"`, `{"y":1,"\u0079":2}`},
+		{`"nbf"`, `1795348800`}, {`"nbf"`, `1795348805`}, {`"nbf"`, `1795348806`}, {`"nbf"`, `"1"`}, {`"jwk"`, `{}`}, {`"x"`, `{"y":1,"y":2}`}, {`"x"`, `{"y":1,"\u0079":2}`},
 		{`"x"`, strings.Repeat("[", 200) + strings.Repeat("]", 200)},
 	} {
 		all = append(all, append(slices.Clone(o), extra))
@@ -62,7 +65,7 @@ func mutations(o object) []object {
 }
 
 func lookAlikes(name string) []string {
-	quoted := []string{strings.ToUpper(name), strings.ToUpper(name[:1]) + name[1:], name + " ", " " + name, name + `\u0000`, strings.ReplaceAll(name, "_", "-")}
+	quoted := []string{strings.ToUpper(name), strings.ToUpper(name[:1]) + name[1:], name + " ", " " + name, name + `\u0000`, name + "\x00", name + "\xff", strings.ReplaceAll(name, "_", "-")}
 	quoted = append(quoted, strings.NewReplacer("s", "ſ", "k", "K", "i", "ı", "a", "а").Replace(name))
 	quoted = append(quoted, fmt.Sprintf(`\u%04x`, name[0])+name[1:]) // the same name, escaped
 	for i, s := range quoted {
@@ -194,7 +197,7 @@ func members(text string) (map[string]any, bool) {
 	dec.UseNumber()
 	v, ok := value(dec)
 	o, isObject := v.(map[string]any)
-	return o, ok && isObject
+	return o, ok && isObject && json.Valid([]byte(text))
 }
 
 func value(dec *json.Decoder) (any, bool) {
@@ -206,12 +209,13 @@ func value(dec *json.Decoder) (any, bool) {
 	case json.Delim('{'):
 		o := map[string]any{}
 		for dec.More() {
-			name, _ := dec.Token()
+			token, _ := dec.Token()
+			name, _ := token.(string)
 			v, ok := value(dec)
-			if _, twice := o[name.(string)]; twice || !ok {
+			if _, twice := o[name]; twice || !ok || !inUTF8(name) {
 				return nil, false
 			}
-			o[name.(string)] = v
+			o[name] = v
 		}
 		_, err := dec.Token()
 		return o, err == nil
@@ -227,8 +231,13 @@ func value(dec *json.Decoder) (any, bool) {
 		_, err := dec.Token()
 		return list, err == nil
 	}
-	return token, true
+	text, _ := token.(string)
+	return token, inUTF8(text)
 }
+
+// inUTF8: encoding/json writes U+FFFD for what is no UTF-8, and for half of a
+// surrogate pair. No mutation writes it itself.
+func inUTF8(s string) bool { return !strings.ContainsRune(s, utf8.RuneError) }
 
 func texts(v any) (list []string, ok bool) {
 	if s, ok := v.(string); ok {
