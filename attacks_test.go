@@ -93,6 +93,7 @@ func TestSignatureAttacks(t *testing.T) {
 	der, err := asn1.Marshal(struct{ R, S *big.Int }{r, s})
 	require.NoError(t, err)
 	good := fixed(r, s)
+	sum256, sum512 := sha256.Sum256([]byte(input)), sha512.Sum512([]byte(input))
 	for name, signature := range map[string][]byte{
 		"DER":                   der,
 		"r and s exchanged":     fixed(s, r),
@@ -118,6 +119,8 @@ func TestSignatureAttacks(t *testing.T) {
 		"the digest":            digestOf(input),
 		"of the payload alone":  a.signatureOf(t, input[len(input)/2:]),
 		"with a dot at the end": a.signatureOf(t, input+"."),
+		"the hash of ES256":     a.signatureOfDigest(t, sum256[:]),
+		"the hash of ES512":     a.signatureOfDigest(t, sum512[:]),
 	} {
 		_, err := a.guard.Verify(t.Context(), joined(input, signature))
 		require.ErrorIs(t, err, logtoguard.ErrSignature, name)
@@ -190,4 +193,12 @@ func digestOf(input string) []byte {
 func (a *attacker) signatureOf(t *testing.T, input string) []byte {
 	t.Helper()
 	return fixed(a.sign(t, input))
+}
+
+// signatureOfDigest signs what another algorithm would.
+func (a *attacker) signatureOfDigest(t *testing.T, digest []byte) []byte {
+	t.Helper()
+	r, s, err := ecdsa.Sign(rand.Reader, a.private, digest)
+	require.NoError(t, err)
+	return fixed(r, s)
 }
