@@ -177,13 +177,14 @@ func (c *Claims) String() string {
 // GoString is String: the payload may hold what no log should.
 func (c *Claims) GoString() string { return c.String() }
 
-// LogValue shows subject, client and organization.
+// LogValue shows subject, client and organization, quoted unless they are plain
+// words: not every handler escapes all that a terminal obeys.
 func (c *Claims) LogValue() slog.Value {
 	c = c.get()
 	return slog.GroupValue(
-		slog.String("subject", c.subject),
-		slog.String("client_id", c.clientID),
-		slog.String("organization_id", c.organization),
+		slog.String("subject", quoteOdd(c.subject)),
+		slog.String("client_id", quoteOdd(c.clientID)),
+		slog.String("organization_id", quoteOdd(c.organization)),
 	)
 }
 

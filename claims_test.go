@@ -235,7 +235,7 @@ func TestClaimsInLogs(t *testing.T) {
 	}
 	var text logSink
 	text.logger(slog.LevelInfo).Info("x", "claims", c)
-	require.Equal(t, `level=INFO msg=x claims.subject="alice\n" claims.client_id=web claims.organization_id=acme`+"\n", text.String())
+	require.Equal(t, `level=INFO msg=x claims.subject="\"alice\\n\"" claims.client_id=web claims.organization_id=acme`+"\n", text.String())
 	//lint:ignore SA9005 that it shows nothing is the point
 	asJSON, err := stdjson.Marshal(c)
 	require.NoError(t, err)

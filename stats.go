@@ -118,10 +118,12 @@ func isContextEnd(err error) bool {
 
 const maxLogged = 64
 
-// loggable cuts what a stranger wrote, and quotes it unless it is one plain word:
-// a log line is no place for line breaks, terminal escapes or forged attributes.
-func loggable(s string) string {
-	s = s[:min(len(s), maxLogged)]
+// loggable cuts what a stranger wrote, and quotes it unless it is one plain word.
+func loggable(s string) string { return quoteOdd(s[:min(len(s), maxLogged)]) }
+
+// quoteOdd quotes what is not one plain word: a log line is no place for line
+// breaks, terminal escapes or forged attributes.
+func quoteOdd(s string) string {
 	odd := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"\\=", r) }
 	if strings.ContainsFunc(s, odd) {
 		return strconv.QuoteToASCII(s)
