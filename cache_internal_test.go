@@ -2,8 +2,10 @@ package logtoguard
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
-	"runtime"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,30 +90,45 @@ func TestNoVerdictIsSharedBetweenKeys(t *testing.T) {
 	})
 }
 
-// queued has a token wait for its turn, while change happens, and then verified.
-func queued(t *testing.T, change func(*Guard, *logtotest.Clock)) (*Guard, error) {
+// keySetOfOne answers with one key, without sockets, which a bubble can't wait for.
+type keySetOfOne struct{ key *logtotest.Key }
+
+func (k keySetOfOne) RoundTrip(*http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{k.key.JWK()}})
+	return w.Result(), nil
+}
+
+// queued has a token wait for its turn, while change happens, and then verified. In
+// the bubble the wait takes no time, however busy the machine is.
+func queued(t *testing.T, change func(*Guard, *logtotest.Clock)) (g *Guard, err error) {
 	t.Helper()
 	clock := logtotest.NewClock(time.Now())
 	logto := logtotest.NewServer(logtotest.Tenant{Algorithm: "ES256", Resources: []logtotest.Resource{{Indicator: "https://shopping.api"}}, Now: clock.Now})
 	t.Cleanup(logto.Close)
-	g, err := New(Config{Endpoint: logto.Endpoint(), Audience: []string{"https://shopping.api"}, Now: clock.Now, Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = g.Close() })
-	require.NoError(t, g.Ready(t.Context()))
-	for range cap(g.signatures.places) {
-		require.Nil(t, g.signatures.enter(t.Context(), soon()))
-	}
-	result := make(chan error)
-	go func() {
-		_, err := g.Verify(t.Context(), logto.Mint(logtotest.Token{Subject: "shop"}))
-		result <- err
-	}()
-	for g.signatures.waiting.Load() == 0 {
-		runtime.Gosched()
-	}
-	change(g, clock)
-	g.signatures.leave()
-	return g, <-result
+	synctest.Test(t, func(t *testing.T) {
+		g, err = New(Config{
+			Endpoint: logto.Endpoint(), Audience: []string{"https://shopping.api"}, Now: clock.Now,
+			HTTPClient: &http.Client{Transport: keySetOfOne{logto.Key()}}, Logger: slog.New(slog.DiscardHandler),
+		})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = g.Close() })
+		require.NoError(t, g.Ready(t.Context()))
+		for range cap(g.signatures.places) {
+			require.Nil(t, g.signatures.enter(t.Context(), soon()))
+		}
+		result := make(chan error)
+		go func() {
+			_, err := g.Verify(t.Context(), logto.Mint(logtotest.Token{Subject: "shop"}))
+			result <- err
+		}()
+		synctest.Wait()
+		require.EqualValues(t, 1, g.signatures.waiting.Load())
+		change(g, clock)
+		g.signatures.leave()
+		err = <-result
+	})
+	return g, err
 }
 
 // What was right when the token came may have ended while it waited.

@@ -167,6 +167,12 @@ func whyNotReady(t *testing.T, guard *logtoguard.Guard) string {
 	return err.Error()
 }
 
+// idle: each fetch has failed, so none is under way.
+func idle(guard *logtoguard.Guard) bool {
+	stats := guard.Stats()
+	return stats.KeyFetches == stats.KeyFetchFailures
+}
+
 // hijacked writes this instead of an answer, and resets the connection.
 func hijacked(answer string) logtotest.Fault {
 	return func(http.Handler) http.Handler {
@@ -232,11 +238,8 @@ func TestFailingIssuer(t *testing.T) {
 		begin func(*testing.T, *wire)
 		says  string // a part of what Ready says
 	}{
-		{"refuses connections", func(t *testing.T, w *wire) {
-			l := listener(t)
-			require.NoError(t, l.Close())
-			w.lead(l.Addr().String())
-		}, "refused"},
+		// Not a port that was free just now: another process may take it.
+		{"refuses connections", func(_ *testing.T, w *wire) { w.lead("127.0.0.1:1") }, "refused"},
 		{"never takes the connection from the kernel", func(t *testing.T, w *wire) {
 			w.patience.Store(int64(shortPatience))
 			w.lead(listener(t).Addr().String())
@@ -279,15 +282,19 @@ func TestFailingIssuer(t *testing.T) {
 			w.anHour(func(token string) {
 				admitted(t, early, token)
 				unavailable(t, late, token)
+				// On a busy machine a fetch outlasts the request that asked for it.
+				require.Eventually(t, func() bool { return idle(late) }, time.Minute, time.Millisecond)
 			})
 			require.Contains(t, whyNotReady(t, late), c.says)
-			// Once a minute, and for what begins by itself there is no time here.
+			// Once a minute. What begins by itself, by the real time, has its back-off too: a
+			// busy machine has time for no more than the first few.
+			const most = 60 + 6
 			stats := late.Stats()
 			require.GreaterOrEqual(t, stats.KeyFetches, uint64(60))
-			require.LessOrEqual(t, stats.KeyFetches, uint64(63))
+			require.LessOrEqual(t, stats.KeyFetches, uint64(most))
 			require.Equal(t, stats.KeyFetches, stats.KeyFetchFailures)
-			require.LessOrEqual(t, early.Stats().KeyFetches, uint64(63))
-			require.LessOrEqual(t, w.logto.Requests(jwks), 10*2*63, "a fetch follows ten redirects at most")
+			require.LessOrEqual(t, early.Stats().KeyFetches, uint64(most))
+			require.LessOrEqual(t, w.logto.Requests(jwks), 10*2*most, "a fetch follows ten redirects at most")
 
 			// Nobody can say after a day whether the known keys still hold.
 			w.clock.Advance(greatestAge + time.Minute)

@@ -27,6 +27,7 @@ const (
 	soakWorkers = 8
 	soakSkew    = 5 * time.Second // the default
 	soakPool    = 512
+	soakTurn    = 2 * time.Second // that long a signature waits for its turn, where the machine is busy with others
 )
 
 // specimen is a token, and what the test knows about it.
@@ -74,6 +75,7 @@ type arrival struct {
 
 // moment is the state of the world when a request begins.
 type moment struct {
+	real     time.Time // by the machine's clock
 	time     time.Time
 	first    int
 	arrivals int
@@ -377,6 +379,7 @@ func (s *soak) begin(x *specimen) moment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := moment{
+		real: time.Now(),
 		time: s.clock.Now(), first: s.first, arrivals: len(s.arrivals),
 		gone: s.gone[x.kid], held: s.held[x.kid], confirmedFrom: s.confirmedFrom,
 	}
@@ -401,6 +404,11 @@ func (s *soak) judge(x *specimen, begin moment, answer *httptest.ResponseRecorde
 			return "the keys were too old"
 		case answer.Header().Get("Subject") != x.subject:
 			return "it was taken for another's"
+		}
+		return ""
+	case answer.Code == http.StatusServiceUnavailable && reason == "overloaded":
+		if time.Since(begin.real) < soakTurn {
+			return "it had not waited for its turn"
 		}
 		return ""
 	case answer.Code == http.StatusServiceUnavailable && reason == "keys":
