@@ -101,6 +101,12 @@ func TestDifferential(t *testing.T) {
 			for _, p := range payloads {
 				judge(header, p)
 			}
+			// The audience names an organization, and organization_id the same, or another.
+			bound := slices.Clone(payload)
+			bound[1].value = `["https://shopping.api","urn:logto:organization:acme"]`
+			for _, id := range []string{`"acme"`, `"other"`, `""`, `null`} {
+				judge(header, append(slices.Clone(bound), member{`"organization_id"`, id}))
+			}
 			// Two faults at once: the first by the order of the rules is the reason.
 			random := rand.New(rand.NewPCG(1, 2))
 			for range 300 {
