@@ -222,26 +222,27 @@ func TestCheckRunsOnKnownTokens(t *testing.T) {
 }
 
 func TestSameNewTokenIsVerifiedOnce(t *testing.T) {
-	logto, clock := newLogto(t, "ES384")
 	for _, size := range []int{0, -1} {
-		guard := newGuard(t, logto, clock, func(cfg *logtoguard.Config) { cfg.TokenCacheSize = size })
-		ready(t, guard)
-		token := logto.Mint(logtotest.Token{Subject: "shop"})
-		var wg sync.WaitGroup
-		for range 200 {
-			wg.Go(func() {
-				_, err := guard.Verify(t.Context(), token)
-				assert.NoError(t, err)
-			})
-		}
-		wg.Wait()
-		stats := guard.Stats()
-		assert.EqualValues(t, 200, stats.Accepted)
-		if size == 0 {
-			assert.EqualValues(t, 1, stats.Verifications)
-		} else {
-			assert.Zero(t, stats.TokenCacheEntries)
-		}
+		inBubble(t, func(t *testing.T, s *scene) {
+			s.logto.Rotate("ES384") // slow enough to be met by the others
+			guard := s.readyGuard(t, func(cfg *logtoguard.Config) { cfg.TokenCacheSize = size })
+			token := s.mint()
+			var wg sync.WaitGroup
+			for range 200 {
+				wg.Go(func() {
+					_, err := guard.Verify(t.Context(), token)
+					assert.NoError(t, err)
+				})
+			}
+			wg.Wait()
+			stats := guard.Stats()
+			assert.EqualValues(t, 200, stats.Accepted)
+			if size == 0 {
+				assert.EqualValues(t, 1, stats.Verifications)
+			} else {
+				assert.Zero(t, stats.TokenCacheEntries)
+			}
+		})
 	}
 }
 
@@ -287,45 +288,46 @@ func TestCacheForgetsWhatIsOver(t *testing.T) {
 // The bound on signature checks is for floods: what 64 connections bring waits its
 // turn, and is let in.
 func TestManyNewTokensWaitTheirTurn(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	guard := newGuard(t, logto, clock)
-	ready(t, guard)
-	tokens := make(chan string, 1000)
-	for i := range cap(tokens) {
-		tokens <- logto.Mint(logtotest.Token{Subject: fmt.Sprint(i)})
-	}
-	close(tokens)
-	handler := guard.Handler(noContent)
-	var wg sync.WaitGroup
-	for range 64 {
-		wg.Go(func() {
-			for token := range tokens {
-				assert.Equal(t, http.StatusNoContent, serve(handler, "Bearer "+token).Code)
-			}
-		})
-	}
-	wg.Wait()
-	assert.EqualValues(t, 1000, guard.Stats().Verifications)
+	inBubble(t, func(t *testing.T, s *scene) {
+		guard := s.readyGuard(t)
+		tokens := make(chan string, 1000)
+		for range cap(tokens) {
+			tokens <- s.mint()
+		}
+		close(tokens)
+		handler := guard.Handler(noContent)
+		var wg sync.WaitGroup
+		for range 64 {
+			wg.Go(func() {
+				for token := range tokens {
+					assert.Equal(t, http.StatusNoContent, serve(handler, "Bearer "+token).Code)
+				}
+			})
+		}
+		wg.Wait()
+		assert.EqualValues(t, 1000, guard.Stats().Verifications)
+	})
 }
 
 // Requests that share a verification share no error: a handler may write into its own.
 func TestSharedRefusalsAreFresh(t *testing.T) {
-	logto, clock := newLogto(t, "ES384")
-	guard := newGuard(t, logto, clock, func(cfg *logtoguard.Config) {
-		cfg.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *logtoguard.Error) {
-			w.WriteHeader(e.Status)
-			e.Status, e.Description = http.StatusTeapot, "mine"
+	inBubble(t, func(t *testing.T, s *scene) {
+		s.logto.Rotate("ES384")
+		guard := s.readyGuard(t, func(cfg *logtoguard.Config) {
+			cfg.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *logtoguard.Error) {
+				w.WriteHeader(e.Status)
+				e.Status, e.Description = http.StatusTeapot, "mine"
+			}
+		})
+		handler := guard.Handler(noContent)
+		stranger := logtotest.NewKey("ES384")
+		for range 20 {
+			forged := s.mint(func(d *logtotest.Draft) { d.Key = stranger })
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() { assert.Equal(t, http.StatusUnauthorized, serve(handler, "Bearer "+forged).Code) })
+			}
+			wg.Wait()
 		}
 	})
-	ready(t, guard)
-	handler := guard.Handler(noContent)
-	stranger := logtotest.NewKey("ES384")
-	for range 20 {
-		forged := logto.Mint(logtotest.Token{Subject: "shop"}, func(d *logtotest.Draft) { d.Key = stranger })
-		var wg sync.WaitGroup
-		for range 8 {
-			wg.Go(func() { assert.Equal(t, http.StatusUnauthorized, serve(handler, "Bearer "+forged).Code) })
-		}
-		wg.Wait()
-	}
 }
