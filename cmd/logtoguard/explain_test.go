@@ -1,0 +1,159 @@
+package main
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/logtotest"
+)
+
+// refusals has rows for each way in which a token is refused.
+var refusals = []struct {
+	name   string
+	edits  []func(*logtotest.Draft)
+	token  func(token string) string // changes it after it was signed
+	flags  []string                  // beside the usual ones
+	is     error
+	check  string // that fails
+	advice string // words in it
+}{
+	{"nothing", nil, instead(""), nil, logtoguard.ErrNoToken, "form", "no token came"},
+	{"opaque", nil, instead("9NybN27JstKkzKqrRhDgongGRDub59CV45teTmWabGY"), nil, logtoguard.ErrOpaqueToken, "form", "ask for it with resource=https://shopping.api"},
+	{"cut", nil, func(s string) string { return s[:strings.LastIndex(s, ".")] }, nil, logtoguard.ErrMalformed, "form", "copy it again"},
+	{"odd encoding", nil, func(s string) string { return s[:len(s)-1] + "!" }, nil, logtoguard.ErrMalformed, "form", "copy it again"},
+	{"encrypted", nil, func(s string) string { return s + ".a.b" }, nil, logtoguard.ErrMalformed, "form", "encrypted"},
+	{"too long", nil, func(s string) string { return s + strings.Repeat("A", 16<<10) }, nil, logtoguard.ErrMalformed, "form", "16 KiB"},
+	{"critical", edits(setHeader("crit", []string{"b64"})), nil, nil, logtoguard.ErrMalformed, "crit", "crit"},
+	{"no kid", edits(setHeader("kid", nil)), nil, nil, logtoguard.ErrMalformed, "kid", "names no key"},
+	{"ID token", edits(setHeader("typ", nil), set("client_id", nil), set("aud", "webshop")), nil, nil, logtoguard.ErrNotAccessToken, "typ",
+		"this is an ID token, for the application webshop: send the access token for https://shopping.api"},
+	{"other typ", edits(setHeader("typ", "logout+jwt")), nil, nil, logtoguard.ErrNotAccessToken, "typ", "at+jwt"},
+	{"unsigned", edits(setHeader("alg", "none")), nil, nil, logtoguard.ErrAlgorithm, "alg", "not signed at all"},
+	{"shared secret", edits(setHeader("alg", "HS256")), nil, nil, logtoguard.ErrAlgorithm, "alg", "shared secret"},
+	{"unusual algorithm", edits(setHeader("alg", "PS256")), nil, nil, logtoguard.ErrAlgorithm, "alg", "ES384, ES256, ES512, RS256"},
+	{"algorithm of another key", edits(setHeader("alg", "RS256")), nil, nil, logtoguard.ErrAlgorithm, "key's alg", "its key is for another algorithm"},
+	{"another tenant", edits(set("iss", "https://other.logto.app/oidc"), setHeader("kid", "elsewhere")), nil, nil, logtoguard.ErrIssuer, "iss", "another tenant"},
+	{"custom domain", edits(set("iss", "https://auth.example.com/oidc")), nil, nil, logtoguard.ErrIssuer, "iss", "-custom-domain https://auth.example.com"},
+	{"issuer with a slash", edits(func(d *logtotest.Draft) { d.Claims["iss"] = d.Claims["iss"].(string) + "/" }), nil, nil, logtoguard.ErrIssuer, "iss", "with a slash too many"},
+	{"no Logto", edits(set("iss", "https://accounts.example.com")), nil, nil, logtoguard.ErrIssuer, "iss", "another issuer"},
+	{"no issuer", edits(set("iss", nil)), nil, nil, logtoguard.ErrIssuer, "iss", "another issuer"},
+	{"slash too many", edits(set("aud", shopping+"/")), nil, nil, logtoguard.ErrAudience, "aud", "audience is https://shopping.api/, with a slash too many"},
+	{"slash too few", nil, nil, []string{"-audience", shopping + "/"}, logtoguard.ErrAudience, "aud", "with a slash too few"},
+	{"case", edits(set("aud", "https://Shopping.api")), nil, nil, logtoguard.ErrAudience, "aud", "upper and lower case"},
+	{"scheme", edits(set("aud", "http://shopping.api")), nil, nil, logtoguard.ErrAudience, "aud", "http and https"},
+	{"another API", edits(set("aud", "https://other.api")), nil, nil, logtoguard.ErrAudience, "aud", "resource=https://shopping.api"},
+	{"the application", edits(set("aud", "shop")), nil, nil, logtoguard.ErrAudience, "aud", "the application itself"},
+	{"no audience", edits(set("aud", 7)), nil, nil, logtoguard.ErrAudience, "aud", "a string or an array of strings"},
+	{"organization token", edits(set("aud", "urn:logto:organization:acme")), nil, nil, logtoguard.ErrAudience, "aud", "-organization-tokens instead"},
+	{"no organization token", nil, nil, []string{"-organization-tokens"}, logtoguard.ErrAudience, "aud", "no organization token"},
+	{"two organizations", edits(set("aud", []string{"urn:logto:organization:a", "urn:logto:organization:b"})), nil, []string{"-organization-tokens"},
+		logtoguard.ErrAudience, "aud", "no more than one"},
+	{"expired", edits(set("exp", ago(3*time.Minute+time.Second))), nil, nil, logtoguard.ErrExpired, "exp", "expired 3 minutes ago: get a new one"},
+	{"endless", edits(set("exp", nil)), nil, nil, logtoguard.ErrClaims, "exp", "exp"},
+	{"not yet", edits(set("nbf", ago(-3*time.Minute-30*time.Second))), nil, nil, logtoguard.ErrNotYetValid, "nbf", "its nbf is in 3 minutes"},
+	{"odd nbf", edits(set("nbf", "soon")), nil, nil, logtoguard.ErrClaims, "nbf", "custom-claims script"},
+	{"issued later", edits(set("nbf", ago(time.Minute)), set("iat", ago(-3*time.Minute-30*time.Second))), nil, nil, logtoguard.ErrNotYetValid, "iat", "its iat is in 3 minutes"},
+	{"no iat", edits(set("iat", nil)), nil, nil, logtoguard.ErrClaims, "iat", "iat"},
+	{"nobody", edits(set("sub", nil)), nil, nil, logtoguard.ErrClaims, "sub", "another issuer"},
+	{"no client", edits(set("client_id", "")), nil, nil, logtoguard.ErrClaims, "client_id", "another issuer"},
+	{"odd scope", edits(set("scope", []string{"read:products"})), nil, nil, logtoguard.ErrClaims, "scope", "scope"},
+	{"odd organization", edits(set("organization_id", 1)), nil, nil, logtoguard.ErrClaims, "organization_id", "custom-claims script"},
+	{"sender-constrained", edits(set("cnf", map[string]any{"jkt": "x"})), nil, nil, logtoguard.ErrSenderConstrained, "cnf", "DPoP"},
+	{"key that is gone", edits(setHeader("kid", "gone")), nil, nil, logtoguard.ErrUnknownKey, "key", "signed by a key that Logto no longer publishes, or never did (kid gone)"},
+	{"changed", nil, func(s string) string { return s[:len(s)-8] + "AAAAAAAA" }, nil, logtoguard.ErrSignature, "signature", "copy it again"},
+	{"another organization", edits(set("organization_id", "other")), nil, []string{"-organization", "acme"},
+		logtoguard.ErrOrganization, "organization", "bound to the organization other"},
+	{"no organization", nil, nil, []string{"-organization", "acme"}, logtoguard.ErrOrganization, "organization", "organization_id=acme"},
+	{"scope is missing", nil, nil, []string{"-scope", "read:products write:products"}, logtoguard.ErrInsufficientScope, "scopes needed", "missing: write:products."},
+	{"scope of an organization", edits(set("organization_id", "acme")), nil, []string{"-scope", "read:products"},
+		logtoguard.ErrInsufficientScope, "scopes needed", "-organization acme"},
+}
+
+func edits(list ...func(*logtotest.Draft)) []func(*logtotest.Draft) { return list }
+
+func instead(token string) func(string) string { return func(string) string { return token } }
+
+func ago(d time.Duration) int64 { return time.Now().Add(-d).Unix() }
+
+// chosen is the value of a flag, or "".
+func chosen(flags []string, name string) string {
+	if i := slices.Index(flags, name); i >= 0 {
+		return flags[i+1]
+	}
+	return ""
+}
+
+// judged is what the library says, without this program.
+func judged(t *testing.T, endpoint, token string, flags []string) error {
+	t.Helper()
+	cfg := logtoguard.Config{Endpoint: endpoint, OrganizationTokens: slices.Contains(flags, "-organization-tokens"), Logger: slog.New(slog.DiscardHandler)}
+	if audience := chosen(flags, "-audience"); audience != "" {
+		cfg.Audience = []string{audience}
+	}
+	guard, err := logtoguard.New(cfg)
+	require.NoError(t, err)
+	defer guard.Close()
+	claims, err := guard.Verify(t.Context(), token)
+	if id := chosen(flags, "-organization"); err == nil && id != "" {
+		claims, err = claims.ForOrganization(id)
+	}
+	if scopes := chosen(flags, "-scope"); err == nil && scopes != "" {
+		err = claims.CheckScope(strings.Fields(scopes)...)
+	}
+	return err
+}
+
+func TestRefusals(t *testing.T) {
+	logto := startLogto(t)
+	for _, row := range refusals {
+		t.Run(row.name, func(t *testing.T) {
+			token := logto.Mint(logtotest.Token{Subject: "shop", Scopes: []string{"read:products"}}, row.edits...)
+			if row.token != nil {
+				token = row.token(token)
+			}
+			flags := append([]string{"explain", "-endpoint", logto.Endpoint()}, row.flags...)
+			if chosen(row.flags, "-audience") == "" && !slices.Contains(row.flags, "-organization-tokens") {
+				flags = append(flags, "-audience", shopping)
+			}
+			var want *logtoguard.Error
+			require.ErrorAs(t, judged(t, logto.Endpoint(), token, flags), &want)
+			require.ErrorIs(t, want, row.is)
+
+			people := session{stdin: token + "\n"}.run(t, flags...)
+			assert.Equal(t, refused, people.status, people.stderr)
+			assert.Contains(t, people.stdout, "\n  ✗ "+row.check+" ")
+			assert.Equal(t, 1, strings.Count(people.stdout, "✗"))
+			assert.Contains(t, people.stdout, row.advice)
+
+			machines := session{stdin: token + "\n"}.run(t, append(flags, "-json")...)
+			assert.Equal(t, refused, machines.status)
+			got := machines.report(t)
+			assert.Equal(t, row.check, got.failed())
+			assert.Contains(t, strings.Join(got.Advice, "\n"), row.advice)
+			assert.Equal(t, []any{"refused", want.Reason, want.Status, want.Description, want.Challenge()},
+				[]any{got.Verdict, got.Reason, got.Status, got.Description, got.Challenge})
+			staysSecret(t, token, people, machines)
+		})
+	}
+}
+
+// staysSecret: neither the token nor its signature is anywhere.
+func staysSecret(t *testing.T, token string, outcomes ...outcome) {
+	t.Helper()
+	signature := token[strings.LastIndex(token, ".")+1:]
+	for _, out := range outcomes {
+		for _, text := range []string{out.stdout, out.stderr} {
+			if len(signature) > 20 {
+				assert.NotContains(t, text, signature[:20])
+				assert.NotContains(t, text, signature[len(signature)-20:])
+			}
+		}
+	}
+}

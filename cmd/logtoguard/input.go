@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"unicode"
+)
+
+// maxInput is more than a guard takes, and little enough to be read at once.
+const maxInput = 64 << 10
+
+// readToken takes the token from the arguments or from standard input, and notes
+// what had to be taken off.
+func (p *program) readToken(ctx context.Context, args []string, q *inquiry) (string, error) {
+	var given string
+	switch {
+	case len(args) > 1:
+		return "", misused("it takes one token, and the flags come before it")
+	case len(args) == 1 && args[0] != "-":
+		given = args[0]
+		q.notes = append(q.notes, "a token in the arguments stays in the shell's history: standard input keeps it out")
+	default:
+		var err error
+		if given, err = p.read(ctx, "token"); err != nil {
+			return "", err
+		}
+	}
+	token := strings.TrimSpace(given)
+	if token != strings.TrimRight(given, "\r\n") {
+		q.notes = append(q.notes, "white space around the token was left out")
+	}
+	bare := cutPrefixFold(cutPrefixFold(token, "Authorization:"), "Bearer ")
+	if bare != token {
+		q.notes = append(q.notes, "what stands before the token in a header was left out")
+	}
+	return bare, nil
+}
+
+func cutPrefixFold(s, prefix string) string {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s
+	}
+	return strings.TrimSpace(s[len(prefix):])
+}
+
+// read reads standard input: one hidden line of a terminal, else all of it.
+func (p *program) read(ctx context.Context, what string) (string, error) {
+	if terminal, ok := p.stdin.(*os.File); ok && isTerminal(terminal) {
+		return p.ask(ctx, terminal, what)
+	}
+	data, err := io.ReadAll(io.LimitReader(p.stdin, maxInput))
+	if err != nil {
+		return "", &failure{undecided, fmt.Sprintf("standard input can't be read: %v", err)}
+	}
+	return string(data), nil
+}
+
+func isTerminal(file *os.File) bool {
+	info, err := file.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}
+
+// ask asks at a terminal, and has it show nothing of the answer. stty does what would
+// take another module. In its -icanon mode lines may have any length; elsewise some
+// terminals cut them at 1,024 bytes, and tokens with them.
+func (p *program) ask(ctx context.Context, terminal *os.File, what string) (string, error) {
+	before, err := stty(terminal, "-g")
+	if err == nil {
+		_, err = stty(terminal, "-echo", "-icanon", "min", "1", "time", "0")
+	}
+	if err != nil {
+		return "", misused("this terminal can't hide what is typed: pipe the %s into standard input", what)
+	}
+	defer func() { _, _ = stty(terminal, before) }()
+	fmt.Fprintf(p.stderr, "%s (it is not shown): ", what)
+	defer fmt.Fprintln(p.stderr)
+
+	type answer struct {
+		line string
+		err  error
+	}
+	answered := make(chan answer, 1)
+	go func() { // Nothing can break off a read of a terminal: after Ctrl-C it ends with the process.
+		line, err := bufio.NewReader(io.LimitReader(terminal, maxInput)).ReadString('\n')
+		answered <- answer{strings.TrimSpace(line), err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", &failure{undecided, "interrupted"}
+	case a := <-answered:
+		if a.err != nil && !errors.Is(a.err, io.EOF) {
+			return "", &failure{undecided, fmt.Sprintf("the terminal can't be read: %v", a.err)}
+		}
+		if strings.ContainsFunc(a.line, unicode.IsControl) {
+			return "", misused("the %s holds control characters, from keys such as backspace: paste it in one go", what)
+		}
+		return a.line, nil
+	}
+}
+
+func stty(terminal *os.File, args ...string) (string, error) {
+	command := exec.Command("stty", args...)
+	command.Stdin = terminal
+	out, err := command.Output()
+	return string(bytes.TrimSpace(out)), err
+}

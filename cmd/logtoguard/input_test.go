@@ -1,0 +1,100 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/logtoguard/logtoguard/logtotest"
+)
+
+func TestWaysToGiveAToken(t *testing.T) {
+	logto := startLogto(t)
+	token := logto.Mint(logtotest.Token{})
+	const (
+		history = "shell's history"
+		spaces  = "white space around"
+		header  = "before the token in a header"
+	)
+	for _, row := range []struct {
+		name, stdin string
+		args        []string
+		notes       []string
+	}{
+		{"standard input", token, nil, nil},
+		{"with a line's end", token + "\r\n", nil, nil},
+		{"by its name", token, []string{"-"}, nil},
+		{"argument", "", []string{token}, []string{history}},
+		{"white space", "\n  " + token + "\t\n", nil, []string{spaces}},
+		{"Bearer", "Bearer " + token, nil, []string{header}},
+		{"bearer", "bearer  " + token + "\n", nil, []string{header}},
+		{"header", "Authorization: Bearer " + token, nil, []string{header}},
+		{"header of HTTP/2, as an argument", "", []string{" authorization:bearer " + token}, []string{history, spaces, header}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			out := session{stdin: row.stdin}.run(t, append([]string{"explain", "-endpoint", logto.Endpoint(), "-audience", shopping, "-json"}, row.args...)...)
+			assert.Equal(t, fine, out.status, out.stdout)
+			notes := out.report(t).Notes
+			assert.Len(t, notes, len(row.notes))
+			for i := range min(len(notes), len(row.notes)) {
+				assert.Contains(t, notes[i], row.notes[i])
+			}
+		})
+	}
+}
+
+func TestMuchInput(t *testing.T) {
+	logto := startLogto(t)
+	out := session{stdin: strings.Repeat("a.b.", maxInput)}.run(t, "explain", "-endpoint", logto.Endpoint(), "-audience", shopping)
+	assert.Equal(t, refused, out.status)
+	assert.Contains(t, out.stdout, "more than 16 KiB")
+	assert.Less(t, len(out.stdout), 2<<10)
+}
+
+func TestWrongUsage(t *testing.T) {
+	const token = "-9NybN27JstKkzKqrRhDgongGRDub59CV45teTmWabGY"
+	const endpoint = "https://logto.example"
+	for _, row := range []struct {
+		name  string
+		args  []string
+		words string
+	}{
+		{"no command", nil, "name a command"},
+		{"a token for a command", []string{token}, "name a command"},
+		{"no flags", []string{"explain"}, "-endpoint is empty"},
+		{"no audience", []string{"explain", "-endpoint", endpoint}, "-audience is empty: set it"},
+		{"two kinds", []string{"explain", "-endpoint", endpoint, "-audience", "a", "-organization-tokens"}, "-audience and -organization-tokens exclude each other"},
+		{"not encrypted", []string{"explain", "-endpoint", "http://logto.example", "-audience", "a"}, "or set -insecure-http"},
+		{"too much skew", []string{"explain", "-endpoint", endpoint, "-audience", "a", "-clock-skew", "1h"}, "-clock-skew of 1h0m0s"},
+		{"two tokens", []string{"explain", "-endpoint", endpoint, "-audience", "a", token[1:], token}, "one token"},
+		{"a token for a flag", []string{"explain", token}, "left out"},
+		{"a token for a flag's value", []string{"explain", "-clock-skew", token}, "left out"},
+		{"an unknown flag", []string{"explain", "-issuer", "x"}, "-issuer"},
+		{"keys of a token", []string{"keys", "-endpoint", endpoint, token[1:]}, "flags only"},
+		{"a secret as an argument", []string{"token", "-endpoint", endpoint, "-app", "a", "-resource", "r", token[1:]}, "flags only"},
+		{"token without flags", []string{"token"}, "-app is empty"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			out := session{}.run(t, row.args...)
+			assert.Equal(t, wrongUsage, out.status)
+			assert.Contains(t, out.stderr, row.words)
+			assert.NotContains(t, out.stderr, token[1:])
+			assert.Empty(t, out.stdout)
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{{"help"}, {"-h"}, {"--help"}, {"explain", "-h"}, {"token", "--help"}, {"keys", "-h"}} {
+		out := session{}.run(t, args...)
+		assert.Equal(t, fine, out.status)
+		assert.Empty(t, out.stderr)
+		assert.Contains(t, out.stdout, "logtoguard explain")
+		assert.Equal(t, len(args) == 2, strings.Contains(out.stdout, "logtoguard "+args[0]+" [flags]"))
+	}
+	out := session{}.run(t, "explain", "-h").stdout
+	for _, words := range []string{"-endpoint URL", "Exit status: 0", "-json prints", "< token", "NO_COLOR"} {
+		assert.Contains(t, out, words)
+	}
+}

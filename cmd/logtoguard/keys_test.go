@@ -1,0 +1,91 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/logtoguard/logtoguard/logtotest"
+)
+
+// with is a published key with other members; a nil value deletes one.
+func with(key *logtotest.Key, members map[string]any) map[string]any {
+	jwk := maps.Clone(key.JWK())
+	for name, value := range members {
+		edit(jwk, name, value)
+	}
+	return jwk
+}
+
+func TestKeys(t *testing.T) {
+	logto := startLogto(t)
+	logto.Rotate("RS256")
+	out := session{}.run(t, "keys", "-endpoint", logto.Endpoint())
+	require.Equal(t, fine, out.status, out.stderr)
+	assert.Regexp(t, `^KID +TYPE +ALG +USE +LOGTOGUARD\n`+
+		logto.Key().ID()+` +RSA 2048 +- +sig +uses it\n`+
+		`\S{43} +EC P-384 +ES384 +sig +uses it\n$`, out.stdout)
+}
+
+func TestKeysThatAreSkipped(t *testing.T) {
+	a, b, rsa := logtotest.NewKey("ES384"), logtotest.NewKey("ES256"), logtotest.NewKey("RS256")
+	for _, row := range []struct {
+		name string
+		keys []map[string]any
+		used []bool
+		why  []string
+	}{
+		{"one of each", []map[string]any{a.JWK(), b.JWK(), rsa.JWK()}, []bool{true, true, true}, []string{"", "", ""}},
+		{"one private", []map[string]any{with(a, map[string]any{"d": "AA"}), b.JWK()}, []bool{false, true}, []string{"it is private or symmetric", ""}},
+		{"for encryption", []map[string]any{with(a, map[string]any{"use": "enc"})}, []bool{false}, []string{"its use is not sig"}},
+		{"no kid", []map[string]any{with(a, map[string]any{"kid": nil})}, []bool{false}, []string{"it has no kid"}},
+		{"another algorithm", []map[string]any{with(a, map[string]any{"alg": "ES256"})}, []bool{false}, []string{"its alg does not fit its type or curve"}},
+		{"unknown type", []map[string]any{{"kty": "OKP", "crv": "Ed25519", "x": "AA", "kid": "ed"}, a.JWK()}, []bool{false, true},
+			[]string{"its type or curve is unknown, or a member is wrong", ""}},
+		{"two under one kid", []map[string]any{a.JWK(), with(b, map[string]any{"kid": a.ID()})}, []bool{false, false},
+			[]string{"two different keys have this kid", "two different keys have this kid"}},
+		{"the same twice", []map[string]any{a.JWK(), a.JWK()}, []bool{true, true}, []string{"", ""}},
+		{"one good, one bad of a kid", []map[string]any{a.JWK(), with(b, map[string]any{"kid": a.ID(), "use": "enc"})}, []bool{true, true},
+			[]string{"its use is not sig", "its use is not sig"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			file := keyFile(t, row.keys...)
+			out := session{}.run(t, "keys", "-keys", file, "-json")
+			var got struct{ Keys []listedKey }
+			require.NoError(t, json.Unmarshal([]byte(out.stdout), &got), out.stderr)
+			require.Len(t, got.Keys, len(row.keys))
+			someUsed := false
+			for i, k := range got.Keys {
+				someUsed = someUsed || row.used[i]
+				assert.Equal(t, []any{row.used[i], row.why[i]}, []any{k.Used, k.WhyNot})
+			}
+			assert.Equal(t, someUsed, out.status == fine)
+			assert.Equal(t, !someUsed, out.status == refused)
+		})
+	}
+}
+
+func TestSkippedKeysForPeople(t *testing.T) {
+	a := logtotest.NewKey("ES384")
+	file := keyFile(t, a.JWK(), with(logtotest.NewKey("ES256"), map[string]any{"kid": a.ID(), "use": "enc"}), with(a, map[string]any{"kid": hostile, "k": "AA"}))
+	out := session{}.run(t, "keys", "-keys", file)
+	assert.Contains(t, out.stdout, "uses it; skips another one with this kid: its use is not sig\n")
+	assert.Contains(t, out.stdout, "skips it: it is private or symmetric\n")
+	assert.NotContains(t, out.stdout, "\x1b")
+}
+
+func TestNoKeySet(t *testing.T) {
+	logto := startLogto(t)
+	for name, fault := range map[string]logtotest.Fault{
+		"answered with status 500": logtotest.Status(500), "not a key set": logtotest.Garbage(), "no usable key": logtotest.EmptyKeySet(), "EOF": logtotest.Down(),
+	} {
+		logto.Disturb(fault)
+		out := session{}.run(t, "keys", "-endpoint", logto.Endpoint())
+		assert.Equal(t, undecided, out.status)
+		assert.Contains(t, out.stderr, name)
+		assert.Empty(t, out.stdout)
+	}
+}
