@@ -136,11 +136,28 @@ func TestRefusals(t *testing.T) {
 			assert.Equal(t, refused, machines.status)
 			got := machines.report(t)
 			assert.Equal(t, row.check, got.failed())
+			inOrder(t, got.Checks)
 			assert.Contains(t, strings.Join(got.Advice, "\n"), row.advice)
 			assert.Equal(t, []any{"refused", want.Reason, want.Status, want.Description, want.Challenge()},
 				[]any{got.Verdict, got.Reason, got.Status, got.Description, got.Challenge})
 			staysSecret(t, token, people, machines)
 		})
+	}
+}
+
+// inOrder: what passed, what failed, and nothing about the rest.
+func inOrder(t *testing.T, list []result) {
+	t.Helper()
+	expected := "passed"
+	for _, c := range list {
+		switch {
+		case c.Result == "failed":
+			assert.Equal(t, "passed", expected)
+			expected = "not_reached"
+			assert.NotEmpty(t, c.Expected)
+		case assert.Equal(t, expected, c.Result, c.Name) && expected == "not_reached":
+			assert.Empty(t, c.Found, c.Name)
+		}
 	}
 }
 

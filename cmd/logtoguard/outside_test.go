@@ -100,12 +100,45 @@ func TestOffline(t *testing.T) {
 	assert.Zero(t, logto.Requests("/oidc/jwks")+other.Requests("/oidc/jwks"))
 }
 
+func TestUnknownKeyIsComparedWithThePublishedOnes(t *testing.T) {
+	logto := startLogto(t)
+	token := logto.Mint(logtotest.Token{})
+	logto.Rotate("")
+	logto.Rotate("")
+	out := session{stdin: token}.run(t, "explain", "-endpoint", logto.Endpoint(), "-audience", shopping, "-json")
+	advice := out.report(t).Advice
+	require.Len(t, advice, 2)
+	assert.Regexp(t, "^published are: "+logto.Key().ID()+` \S{43}$`, advice[1])
+}
+
 func TestKeysElsewhere(t *testing.T) {
 	logto := startLogto(t)
 	token := logto.Mint(logtotest.Token{}, set("iss", "https://auth.example.com/oidc"))
 	out := session{stdin: token}.run(t, "explain", "-endpoint", "https://auth.example.com/", "-audience", shopping, "-jwks-url", logto.URL()+"/oidc/jwks?key=s3cret", "-json")
 	assert.Equal(t, fine, out.status, out.stdout)
 	assert.NotContains(t, out.stdout, "s3cret")
+}
+
+// answers are given one after the other.
+type answers []*http.Response
+
+func (list *answers) RoundTrip(*http.Request) (*http.Response, error) {
+	first := (*list)[0]
+	*list = (*list)[1:]
+	return first, nil
+}
+
+func TestAnUnchangedKeySetIsRemembered(t *testing.T) {
+	set, err := keySet(`{"keys":[{"kid":"a"}]}`).RoundTrip(nil)
+	require.NoError(t, err)
+	w := newWatcher(t.Context(), time.Now)
+	w.base = &answers{set, {StatusCode: http.StatusNotModified, Body: http.NoBody}}
+	for range 2 {
+		response, err := w.RoundTrip(nil)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+	}
+	assert.Len(t, w.published(), 1)
 }
 
 // brokenPipe is where nobody reads.

@@ -68,6 +68,8 @@ func TestOddJSON(t *testing.T) {
 			out := session{stdin: token}.run(t, "explain", "-endpoint", logto.Endpoint(), "-audience", shopping, "-json")
 			got := out.report(t)
 			assert.Equal(t, []any{"malformed", row.check}, []any{got.Reason, got.failed()})
+			assert.Equal(t, row.check == "claims", got.Header != nil)
+			assert.Equal(t, row.payload == "{}", got.Claims != nil)
 			for _, c := range got.Checks {
 				if c.Name == row.check {
 					assert.Contains(t, c.Found, row.found)
