@@ -24,6 +24,8 @@ history; at a terminal it asks for it.
   logtoguard explain … -organization acme -scope read:orders < token
   logtoguard explain … -keys keys.json -json < token      offline, for machines
 
+The file is what Logto answers at /oidc/jwks.
+
 Exit status: 0 the token would be let in, 1 it would be refused, 2 wrong usage,
 3 it could not be judged, because there are no keys.
 
@@ -73,10 +75,13 @@ func (p *program) explain(ctx context.Context, args []string) error {
 		q.watch.await(ctx)
 	}
 	report, err := p.report(q, asJSON)
-	if err == nil {
-		err = p.print(report)
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, q.exit())
+	if err := p.print(report); err != nil {
+		return err
+	}
+	return q.exit()
 }
 
 func (p *program) explainFlags(q *inquiry, args []string) (flags *flag.FlagSet, asJSON bool, err error) {

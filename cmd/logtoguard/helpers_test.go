@@ -106,7 +106,7 @@ func edit(members map[string]any, name string, value any) {
 }
 
 // keyFile writes the published keys into a file.
-func keyFile(t *testing.T, keys ...map[string]any) string {
+func keyFile(t testing.TB, keys ...map[string]any) string {
 	t.Helper()
 	data, err := json.Marshal(map[string]any{"keys": keys})
 	require.NoError(t, err)

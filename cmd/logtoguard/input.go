@@ -52,14 +52,37 @@ func cutPrefixFold(s, prefix string) string {
 
 // read reads standard input: one hidden line of a terminal, else all of it.
 func (p *program) read(ctx context.Context, what string) (string, error) {
+	input := io.LimitReader(p.stdin, maxInput)
 	if terminal, ok := p.stdin.(*os.File); ok && isTerminal(terminal) {
-		return p.ask(ctx, terminal, what)
+		return p.ask(ctx, terminal, input, what)
 	}
-	data, err := io.ReadAll(io.LimitReader(p.stdin, maxInput))
-	if err != nil {
-		return "", &failure{undecided, fmt.Sprintf("standard input can't be read: %v", err)}
+	return interruptible(ctx, func() (string, error) {
+		data, err := io.ReadAll(input)
+		return string(data), err
+	})
+}
+
+// interruptible is read, until ctx ends. Nothing can break off a read of a terminal
+// or a pipe: then it ends with the process.
+func interruptible(ctx context.Context, read func() (string, error)) (string, error) {
+	type answer struct {
+		text string
+		err  error
 	}
-	return string(data), nil
+	answered := make(chan answer, 1)
+	go func() {
+		text, err := read()
+		answered <- answer{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", &failure{undecided, "interrupted"}
+	case a := <-answered:
+		if a.err != nil {
+			return "", &failure{undecided, fmt.Sprintf("standard input can't be read: %v", a.err)}
+		}
+		return a.text, nil
+	}
 }
 
 func isTerminal(file *os.File) bool {
@@ -72,9 +95,9 @@ func isTerminal(file *os.File) bool {
 }
 
 // ask asks at a terminal, and has it show nothing of the answer. stty does what would
-// take another module. In its -icanon mode lines may have any length; elsewise some
+// take another module. Without its icanon mode lines may have any length; in it some
 // terminals cut them at 1,024 bytes, and tokens with them.
-func (p *program) ask(ctx context.Context, terminal *os.File, what string) (string, error) {
+func (p *program) ask(ctx context.Context, terminal *os.File, input io.Reader, what string) (string, error) {
 	before, err := stty(terminal, "-g")
 	if err == nil {
 		_, err = stty(terminal, "-echo", "-icanon", "min", "1", "time", "0")
@@ -85,28 +108,17 @@ func (p *program) ask(ctx context.Context, terminal *os.File, what string) (stri
 	defer func() { _, _ = stty(terminal, before) }()
 	fmt.Fprintf(p.stderr, "%s (it is not shown): ", what)
 	defer fmt.Fprintln(p.stderr)
-
-	type answer struct {
-		line string
-		err  error
-	}
-	answered := make(chan answer, 1)
-	go func() { // Nothing can break off a read of a terminal: after Ctrl-C it ends with the process.
-		line, err := bufio.NewReader(io.LimitReader(terminal, maxInput)).ReadString('\n')
-		answered <- answer{strings.TrimSpace(line), err}
-	}()
-	select {
-	case <-ctx.Done():
-		return "", &failure{undecided, "interrupted"}
-	case a := <-answered:
-		if a.err != nil && !errors.Is(a.err, io.EOF) {
-			return "", &failure{undecided, fmt.Sprintf("the terminal can't be read: %v", a.err)}
+	line, err := interruptible(ctx, func() (string, error) {
+		line, err := bufio.NewReader(input).ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			err = nil
 		}
-		if strings.ContainsFunc(a.line, unicode.IsControl) {
-			return "", misused("the %s holds control characters, from keys such as backspace: paste it in one go", what)
-		}
-		return a.line, nil
+		return strings.TrimSpace(line), err
+	})
+	if strings.ContainsFunc(line, unicode.IsControl) {
+		return "", misused("the %s holds control characters, from keys such as backspace: paste it in one go", what)
 	}
+	return line, err
 }
 
 func stty(terminal *os.File, args ...string) (string, error) {

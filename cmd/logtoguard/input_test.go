@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -44,12 +48,34 @@ func TestWaysToGiveAToken(t *testing.T) {
 	}
 }
 
+func TestInputThatDoesNotCome(t *testing.T) {
+	reader, writer := io.Pipe()
+	defer writer.Close()
+	var stderr strings.Builder
+	p := &program{stdin: reader, stdout: io.Discard, stderr: &stderr, now: time.Now}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.Equal(t, undecided, p.run(ctx, []string{"explain", "-endpoint", "http://127.0.0.1:1", "-audience", shopping}))
+	assert.Contains(t, stderr.String(), "interrupted")
+}
+
+// endless is input without an end. It counts what is read.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.read += len(p); e.read > 1<<20 {
+		return 0, errors.New("too much is read")
+	}
+	return copy(p, strings.Repeat(".", len(p))), nil
+}
+
 func TestMuchInput(t *testing.T) {
 	logto := startLogto(t)
-	out := session{stdin: strings.Repeat("a.b.", maxInput)}.run(t, "explain", "-endpoint", logto.Endpoint(), "-audience", shopping)
-	assert.Equal(t, refused, out.status)
-	assert.Contains(t, out.stdout, "more than 16 KiB")
-	assert.Less(t, len(out.stdout), 2<<10)
+	var stdout strings.Builder
+	p := &program{getenv: func(string) string { return "" }, stdin: &endless{}, stdout: &stdout, stderr: io.Discard, now: time.Now}
+	assert.Equal(t, refused, p.run(t.Context(), []string{"explain", "-endpoint", logto.Endpoint(), "-audience", shopping}))
+	assert.Contains(t, stdout.String(), "more than 16 KiB")
+	assert.Less(t, stdout.Len(), 2<<10)
 }
 
 func TestWrongUsage(t *testing.T) {

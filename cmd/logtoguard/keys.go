@@ -130,13 +130,13 @@ func (p *program) keys(ctx context.Context, args []string) error {
 		list[i] = listedKey{k.id, k.kind(), k.text("alg"), k.text("use"), used, why}
 	}
 	report, err := listKeys(list, *asJSON)
-	if err == nil {
-		err = p.print(report)
+	if err != nil {
+		return err
 	}
-	if failed != nil {
-		err = errors.Join(err, &failure{status: refused})
+	if err := p.print(report); err != nil || failed == nil {
+		return err
 	}
-	return err
+	return &failure{status: refused}
 }
 
 func listKeys(list []listedKey, asJSON bool) (string, error) {
@@ -150,9 +150,9 @@ func listKeys(list []listedKey, asJSON bool) (string, error) {
 		verdict := "uses it"
 		switch {
 		case !k.Used:
-			verdict = "skips it: " + k.WhyNot
+			verdict = "skips it: " + show(k.WhyNot)
 		case k.WhyNot != "":
-			verdict = "uses it; skips another one with this kid: " + k.WhyNot
+			verdict = "uses it; skips another one with this kid: " + show(k.WhyNot)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", show(k.ID), k.Kind, dash(k.Alg), dash(k.Use), verdict)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"maps"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -71,10 +73,17 @@ func TestKeysThatAreSkipped(t *testing.T) {
 func TestSkippedKeysForPeople(t *testing.T) {
 	a := logtotest.NewKey("ES384")
 	file := keyFile(t, a.JWK(), with(logtotest.NewKey("ES256"), map[string]any{"kid": a.ID(), "use": "enc"}), with(a, map[string]any{"kid": hostile, "k": "AA"}))
+	set, err := os.ReadFile(file)
+	require.NoError(t, err)
+	double := `{"keys":[{"\u009b1m":1,"\u009b1m":2},`
+	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(set), `{"keys":[`, double, 1)), 0o600))
 	out := session{}.run(t, "keys", "-keys", file)
 	assert.Contains(t, out.stdout, "uses it; skips another one with this kid: its use is not sig\n")
 	assert.Contains(t, out.stdout, "skips it: it is private or symmetric\n")
-	assert.NotContains(t, out.stdout, "\x1b")
+	assert.Contains(t, out.stdout, "duplicate")
+	for _, r := range out.stdout {
+		assert.True(t, r == '\n' || r >= ' ' && r <= '~', "%U", r)
+	}
 }
 
 func TestNoKeySet(t *testing.T) {

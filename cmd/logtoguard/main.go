@@ -9,7 +9,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -102,7 +101,7 @@ func (p *program) exitStatus(command string, err error) int {
 	if f.status == wrongUsage {
 		fmt.Fprintf(p.stderr, "logtoguard %s -h shows how to use it\n", command)
 	}
-	return cmp.Or(f.status, undecided)
+	return f.status
 }
 
 // print writes a whole report. One that nobody gets is a failure.

@@ -16,6 +16,40 @@ import (
 // What a stranger can put into a token to move a cursor, forge a line or turn text around.
 const hostile = "\x1b[2J\x9b1m\r\n  ✓ signature\u202e\u0085\u2028\x7f\u00e9 😀"
 
+// isTame: nothing but ASCII, lines, and the few characters of our own.
+func isTame(t *testing.T, text string) {
+	t.Helper()
+	for _, r := range text {
+		if r != '\n' && (r < ' ' || r > '~') && !strings.ContainsRune("✓✗→…", r) {
+			t.Fatalf("%U in %q", r, text)
+		}
+	}
+}
+
+// Whatever comes for a token: it is explained, it is refused, and the report is tame.
+func FuzzExplain(f *testing.F) {
+	key := logtotest.NewKey("ES256")
+	flags := []string{"explain", "-endpoint", "https://logto.example", "-audience", shopping, "-keys", keyFile(f, key.JWK())}
+	header := `{"alg":"ES256","typ":"at+jwt","kid":"` + key.ID() + `"}`
+	f.Add(key.Sign([]byte(header), []byte(`{"iss":"https://logto.example/oidc","aud":["https://shopping.api/"]}`)))
+	f.Add(key.Sign([]byte(header), []byte(`{"iss":"https://logto.example/oidc","aud":"https://shopping.api","exp":1e300,"nbf":null}`)))
+	f.Add(key.Sign([]byte(`{"typ":"JWT","crit":[],"a":{"b":[1,2,{}]}}`), []byte(`{"aud":"`+"\u009b"+`","aud":1}`)))
+	f.Add("Bearer a.b.c")
+	f.Add(hostile)
+	f.Fuzz(func(t *testing.T, token string) {
+		for _, extra := range []string{"-json=false", "-json"} {
+			out := session{stdin: token}.run(t, append(flags, extra)...)
+			if out.status != refused {
+				t.Fatalf("exit status %d: %s", out.status, out.stderr)
+			}
+			isTame(t, out.stdout+out.stderr)
+			if extra == "-json" {
+				out.report(t)
+			}
+		}
+	})
+}
+
 func TestNothingOfATokenCommandsATerminal(t *testing.T) {
 	logto := startLogto(t)
 	good := logto.Mint(logtotest.Token{}, set(hostile, map[string]any{"x": hostile}), set("name", hostile))
@@ -28,12 +62,7 @@ func TestNothingOfATokenCommandsATerminal(t *testing.T) {
 	for _, token := range tokens {
 		for _, extra := range [][]string{nil, {"-json"}} {
 			out := session{stdin: token}.run(t, append([]string{"explain", "-endpoint", logto.Endpoint(), "-audience", shopping}, extra...)...)
-			for _, r := range out.stdout + out.stderr {
-				ours := r == '\n' || strings.ContainsRune("✓✗→…", r)
-				if !ours && (r < ' ' || r > '~') {
-					t.Fatalf("%U in %q", r, out.stdout)
-				}
-			}
+			isTame(t, out.stdout+out.stderr)
 			if extra == nil {
 				assert.LessOrEqual(t, strings.Count(out.stdout, "\n  ✓ signature"), 1)
 			}

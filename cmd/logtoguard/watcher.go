@@ -97,7 +97,7 @@ func (w *watcher) await(ctx context.Context) {
 // whyNoKeys is the guard's own word on it.
 func (w *watcher) whyNoKeys() string {
 	if why := context.Cause(w.failed); why != nil {
-		return why.Error()
+		return show(why.Error())
 	}
 	return "no answer in time"
 }
