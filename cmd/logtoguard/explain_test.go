@@ -35,6 +35,7 @@ var refusals = []struct {
 	{"ID token", edits(setHeader("typ", nil), set("client_id", nil), set("aud", "webshop")), nil, nil, logtoguard.ErrNotAccessToken, "typ",
 		"this is an ID token, for the application webshop: send the access token for https://shopping.api"},
 	{"other typ", edits(setHeader("typ", "logout+jwt")), nil, nil, logtoguard.ErrNotAccessToken, "typ", "at+jwt"},
+	{"JWT that is no ID token", edits(setHeader("typ", "JWT")), nil, nil, logtoguard.ErrNotAccessToken, "typ", "of another kind"},
 	{"unsigned", edits(setHeader("alg", "none")), nil, nil, logtoguard.ErrAlgorithm, "alg", "not signed at all"},
 	{"shared secret", edits(setHeader("alg", "HS256")), nil, nil, logtoguard.ErrAlgorithm, "alg", "shared secret"},
 	{"unusual algorithm", edits(setHeader("alg", "PS256")), nil, nil, logtoguard.ErrAlgorithm, "alg", "ES384, ES256, ES512, RS256"},

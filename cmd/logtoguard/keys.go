@@ -150,9 +150,9 @@ func listKeys(list []listedKey, asJSON bool) (string, error) {
 		verdict := "uses it"
 		switch {
 		case !k.Used:
-			verdict = "skips it: " + show(k.WhyNot)
+			verdict = "skips it: " + k.WhyNot
 		case k.WhyNot != "":
-			verdict = "uses it; skips another one with this kid: " + show(k.WhyNot)
+			verdict = "uses it; skips another one with this kid: " + k.WhyNot
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", show(k.ID), k.Kind, dash(k.Alg), dash(k.Use), verdict)
 	}

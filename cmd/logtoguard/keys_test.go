@@ -75,7 +75,7 @@ func TestSkippedKeysForPeople(t *testing.T) {
 	file := keyFile(t, a.JWK(), with(logtotest.NewKey("ES256"), map[string]any{"kid": a.ID(), "use": "enc"}), with(a, map[string]any{"kid": hostile, "k": "AA"}))
 	set, err := os.ReadFile(file)
 	require.NoError(t, err)
-	double := `{"keys":[{"\u009b1m":1,"\u009b1m":2},`
+	double := "{\"keys\":[{\"\u009b1m\":1,\"\u009b1m\":2},"
 	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(set), `{"keys":[`, double, 1)), 0o600))
 	out := session{}.run(t, "keys", "-keys", file)
 	assert.Contains(t, out.stdout, "uses it; skips another one with this kid: its use is not sig\n")

@@ -141,6 +141,15 @@ func TestAnUnchangedKeySetIsRemembered(t *testing.T) {
 	assert.Len(t, w.published(), 1)
 }
 
+func TestWhatAServerSaysIsTame(t *testing.T) {
+	w := newWatcher(t.Context(), time.Now)
+	assert.Equal(t, "no answer in time", w.whyNoKeys())
+	w.logger().Warn("logtoguard: fetching the keys failed", "error", errors.New("malformed answer "+hostile))
+	assert.Contains(t, w.whyNoKeys(), "malformed answer")
+	isTame(t, w.whyNoKeys())
+	assert.Empty(t, w.warned())
+}
+
 // brokenPipe is where nobody reads.
 type brokenPipe struct{}
 
