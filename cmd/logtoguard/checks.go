@@ -157,8 +157,11 @@ func organizationFound(q *inquiry) string {
 }
 
 func scopesFound(q *inquiry) string {
-	if len(q.claims.Scopes()) == 0 {
+	switch id := q.claims.OrganizationID(); {
+	case len(q.claims.Scopes()) == 0:
 		return "none"
+	case id != "" && q.organization == "":
+		return "none that count outside of the organization " + show(id)
 	}
 	return showAll(q.claims.Scopes())
 }

@@ -45,7 +45,10 @@ func (p *program) parse(flags *flag.FlagSet, help string, args []string) error {
 		text.WriteString(help + "\nFlags:\n")
 		flags.SetOutput(&text)
 		flags.PrintDefaults()
-		return errors.Join(err, p.print(text.String()))
+		if err := p.print(text.String()); err != nil {
+			return err
+		}
+		return flag.ErrHelp
 	case err != nil:
 		return misused("%s", long.ReplaceAllString(err.Error(), "(left out, as it may be secret)"))
 	}

@@ -62,6 +62,16 @@ func TestNoClockSkew(t *testing.T) {
 	assert.Equal(t, refused, session{stdin: token}.run(t, append(flags, "-clock-skew", "0")...).status)
 }
 
+func TestValuesStandInAColumn(t *testing.T) {
+	logto := startLogto(t)
+	token := logto.Mint(logtotest.Token{Subject: "alice"}, set("preferred_username", "al"), set(strings.Repeat("x", 99), 1))
+	out := session{stdin: token}.run(t, "explain", "-endpoint", logto.Endpoint(), "-audience", shopping)
+	column := strings.Repeat(" ", 2*nameWidth)
+	assert.Contains(t, out.stdout, "\n    "+("sub" + column)[:len(column)]+"  alice\n")
+	assert.Contains(t, out.stdout, "\n    "+("preferred_username" + column)[:len(column)]+"  al\n")
+	assert.Contains(t, out.stdout, "x  1\n")
+}
+
 func TestReportForPeople(t *testing.T) {
 	logto := startLogto(t)
 	token := logto.Mint(logtotest.Token{Subject: "alice", ClientID: "webshop"})

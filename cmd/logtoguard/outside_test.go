@@ -162,6 +162,7 @@ func TestReportThatNobodyGets(t *testing.T) {
 		{"keys", "-endpoint", logto.Endpoint()},
 		{"token", "-endpoint", logto.Endpoint(), "-app", "shop", "-resource", shopping},
 		{"help"},
+		{"explain", "-h"},
 	} {
 		var stderr strings.Builder
 		p := &program{

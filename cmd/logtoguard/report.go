@@ -102,6 +102,10 @@ func (t *text) object(title string, o object, at time.Time) {
 		return
 	}
 	t.printf("  %s\n", title)
+	width := nameWidth
+	for _, m := range o.members {
+		width = min(max(width, len(show(m.name))), 2*nameWidth)
+	}
 	for _, m := range o.members {
 		value := showValue(m.raw)
 		switch m.name {
@@ -110,7 +114,7 @@ func (t *text) object(title string, o object, at time.Time) {
 				value += t.in(faint, "  "+clock(when)+", "+relative(when, at))
 			}
 		}
-		t.printf("    %-*s  %s\n", nameWidth, show(m.name), value)
+		t.printf("    %-*s  %s\n", width, show(m.name), value)
 	}
 }
 
