@@ -1,12 +1,15 @@
 package logtotest_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -57,4 +60,38 @@ func ExampleServer_Mint() {
 	// Output:
 	// at+jwt alice https://shopping.api read:products
 	// 2
+}
+
+// shop starts a Logto and the guard of an API, which the other examples share. What
+// is to happen before the guard fetches its keys is done by before.
+func shop(tenant logtotest.Tenant, before ...func(*logtotest.Server)) (logto *logtotest.Server, guard *logtoguard.Guard, stop func()) {
+	tenant.Resources = []logtotest.Resource{{Indicator: "https://shopping.api"}}
+	logto = logtotest.NewServer(tenant)
+	for _, step := range before {
+		step(logto)
+	}
+	guard, err := logtoguard.New(logtoguard.Config{
+		Endpoint: logto.Endpoint(),
+		Audience: []string{"https://shopping.api"},
+		JWKSURL:  logto.URL() + "/oidc/jwks",
+		Logger:   slog.New(slog.DiscardHandler),
+		Now:      tenant.Now,
+	})
+	if err != nil {
+		panic(err)
+	}
+	return logto, guard, func() {
+		guard.Close()
+		logto.Close()
+	}
+}
+
+// judge shows what becomes of a token.
+func judge(guard *logtoguard.Guard, token string) {
+	claims, err := guard.Verify(context.Background(), token)
+	if err != nil {
+		fmt.Println("refused:", err)
+		return
+	}
+	fmt.Println("let in:", claims.Subject())
 }
