@@ -12,16 +12,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fragments are the start of a program made of the README's fragments, with what
+// fragments are the start of a program made of the documents' fragments, with what
 // they take for granted.
 const fragments = `package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/logtotest"
@@ -31,8 +36,13 @@ import (
 func main() {}
 
 var (
+	_ context.Context
+	_ = errors.New
+	_ = fmt.Print
 	_ = log.Fatal
+	_ = slog.Default
 	_ = os.Getenv
+	_ time.Time
 	_ = httptest.NewRecorder
 	_ logtotest.Tenant
 	_ m2m.Config
@@ -47,18 +57,22 @@ func fragment%d(t *testing.T, mux *http.ServeMux, guard *logtoguard.Guard, cors 
 }
 `
 
-func TestReadmeCodeCompiles(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(readme, -1)
-	require.NotEmpty(t, blocks)
+// TestCodeInDocumentsCompiles vets what stands behind ```go alone on its line; code of
+// other libraries stands behind ```go before.
+func TestCodeInDocumentsCompiles(t *testing.T) {
 	programs := []string{fragments}
-	for i, block := range blocks {
-		code := string(block[1])
-		if strings.HasPrefix(code, "package main") {
-			programs = append(programs, code)
-		} else {
-			programs[0] += fmt.Sprintf(fragment, i, used(code))
+	for _, document := range []string{"README.md", "docs/migration.md"} {
+		text, err := os.ReadFile(document)
+		require.NoError(t, err)
+		blocks := regexp.MustCompile("(?ms)^```go\n(.*?)^```").FindAllSubmatch(text, -1)
+		require.NotEmpty(t, blocks, document)
+		for _, block := range blocks {
+			code := string(block[1])
+			if strings.HasPrefix(code, "package main") {
+				programs = append(programs, code)
+			} else {
+				programs[0] += fmt.Sprintf(fragment, strings.Count(programs[0], "func fragment"), used(code))
+			}
 		}
 	}
 	for _, program := range programs {
