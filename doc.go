@@ -23,7 +23,8 @@
 // audience, exp, nbf and iat; sub and client_id; that the token is not bound to a
 // sender's key; and the signature, by a key that Logto publishes now or published
 // at most 24 hours ago, while it can't be reached. No setting takes one of these
-// checks away.
+// checks away, and a token that is remembered is still judged by its times, its key
+// and [Config].Check on every request.
 //
 // # What is not checked
 //
@@ -32,7 +33,8 @@
 // [RequireScope]. Scopes don't say whose data is served: that is for the handler
 // to judge, by [Claims.Subject]. A token can't be revoked before it expires, and
 // works for whoever holds it: serve by TLS only. Neither the user's session nor
-// the user's existence is asked about; [Config].Check is the place for that.
+// the user's existence is asked about; [Config].Check is the place for that. An
+// opaque token can't be judged without asking Logto, and is always refused.
 //
 // # Organizations
 //
@@ -45,4 +47,7 @@
 //
 // Every refusal is an *[Error] with the status, the challenge and a fixed text;
 // errors.Is finds the sentinel, such as [ErrExpired].
+//
+// Package m2m gets tokens for calling other APIs; package logtotest is a Logto for
+// tests.
 package logtoguard

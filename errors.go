@@ -11,7 +11,9 @@ import (
 	"time"
 )
 
-// What errors.Is finds in an [*Error].
+// What errors.Is finds in an [*Error]. Its status is 401, but for a malformed header
+// (400), ErrInsufficientScope and ErrOrganization (403), ErrKeysUnavailable,
+// ErrOverloaded and ErrClosed (503); where [Config].Check refuses, it may choose.
 var (
 	ErrNoToken           = errors.New("logtoguard: no token")
 	ErrMalformed         = errors.New("logtoguard: malformed token or Authorization header")

@@ -15,9 +15,10 @@ const wellKnownPath = "/.well-known/oauth-protected-resource"
 // from: OAuth 2.0 Protected Resource Metadata (RFC 9728). Challenges then carry its
 // address, and [Guard.MetadataHandler] serves it.
 //
-// Its resource is Config.Audience[0], an https URL then (RFC 9728, section 1.2).
-// Clients have to refuse metadata whose resource is not the URL that they call, or
-// begins it (RFC 9728, section 3.3): name the API's resource indicator in Logto so.
+// Its resource is Config.Audience[0], which has to be an https URL then (RFC 9728,
+// section 1.2). A strict client refuses metadata whose resource is neither the URL
+// that it calls nor the beginning of it (RFC 9728, section 3.3): name the resource
+// indicator in Logto by the API's own URL.
 type Metadata struct {
 	// URL is where the metadata is found from outside: the API's origin, followed by
 	// /.well-known/oauth-protected-resource, and by the path of the API if it has one.

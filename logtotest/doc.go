@@ -2,9 +2,15 @@
 // for tests and for trying things out. It needs no network, no database and no set-up.
 //
 //	logto := logtotest.NewServer(logtotest.Tenant{
-//		Resources:    []logtotest.Resource{{Indicator: "https://shopping.api", Scopes: []string{"read:products"}}},
-//		Roles:        []logtotest.Role{{Name: "reader", Scopes: map[string][]string{"https://shopping.api": {"read:products"}}}},
-//		Applications: []logtotest.Application{{ID: "shop", Secret: "s3cret", Roles: []string{"reader"}}},
+//		Resources: []logtotest.Resource{
+//			{Indicator: "https://shopping.api", Scopes: []string{"read:products"}},
+//		},
+//		Roles: []logtotest.Role{
+//			{Name: "reader", Scopes: map[string][]string{"https://shopping.api": {"read:products"}}},
+//		},
+//		Applications: []logtotest.Application{
+//			{ID: "shop", Secret: "s3cret", Roles: []string{"reader"}},
+//		},
 //	})
 //	defer logto.Close()
 //

@@ -14,7 +14,7 @@ const (
 	defaultLifetime = time.Hour
 )
 
-// Token says what a minted access token holds. Where a field is empty:
+// Token says what a minted access token holds. The comment on a field says what holds where it is empty.
 type Token struct {
 	Subject        string         // same as ClientID, which makes the token a machine's; "machine" if that is empty too
 	ClientID       string         // same as Subject: a user's token needs both
