@@ -115,7 +115,7 @@ func ExampleClock_Advance() {
 	// refused: the token expired
 }
 
-// A machine wakes up with the clock of its last shutdown.
+// A machine starts with a clock that is an hour slow, until it is set.
 func ExampleClock_Set() {
 	now := time.Now()
 	clock := logtotest.NewClock(now)
@@ -123,7 +123,7 @@ func ExampleClock_Set() {
 	defer stop()
 
 	token := logto.Mint(logtotest.Token{Subject: "alice"})
-	clock.Set(now.AddDate(0, 0, -1))
+	clock.Set(now.Add(-time.Hour))
 	judge(guard, token)
 	clock.Set(now)
 	judge(guard, token)
