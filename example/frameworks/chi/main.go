@@ -1,0 +1,11 @@
+// Command chi guards an API with chi, which takes the library's middleware as it is. Package shop tells its settings.
+package main
+
+import (
+	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/example/frameworks/internal/shop"
+)
+
+func main() {
+	shop.Run(logtoguard.Config{}, shop.HTTP(routes))
+}

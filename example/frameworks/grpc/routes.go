@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/auth"
+	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/example/frameworks/grpc/shoppb"
+	"google.golang.org/grpc"
+)
+
+func routes(guard *logtoguard.Guard) *grpc.Server {
+	server := grpc.NewServer(
+		grpc.UnaryInterceptor(auth.UnaryServerInterceptor(authorize(guard))),
+		grpc.StreamInterceptor(auth.StreamServerInterceptor(authorize(guard))))
+	shoppb.RegisterShopServer(server, service{})
+	return server
+}
+
+type service struct{ shoppb.UnimplementedShopServer }
+
+func (service) ListProducts(ctx context.Context, _ *shoppb.ListProductsRequest) (*shoppb.Caller, error) {
+	claims, _ := logtoguard.ClaimsFromContext(ctx)
+	if err := claims.CheckScope("read:products"); err != nil {
+		return nil, refuse(ctx, err)
+	}
+	return &shoppb.Caller{Subject: claims.Subject(), Organization: claims.OrganizationID()}, nil
+}
+
+func (service) WatchOrders(in *shoppb.WatchOrdersRequest, stream grpc.ServerStreamingServer[shoppb.Caller]) error {
+	claims, _ := logtoguard.ClaimsFromContext(stream.Context())
+	claims, err := claims.ForOrganization(in.GetOrganizationId())
+	if err == nil {
+		err = claims.CheckScope("read:orders")
+	}
+	if err != nil {
+		return refuse(stream.Context(), err)
+	}
+	return stream.Send(&shoppb.Caller{Subject: claims.Subject(), Organization: claims.OrganizationID()})
+}

@@ -1,0 +1,100 @@
+// Package parity compares servers with one of net/http that has the same guard:
+// whatever carries the request, the answer has to be the same.
+package parity
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/logtotest"
+	"github.com/stretchr/testify/require"
+)
+
+// Audience is the resource indicator of all servers here.
+const Audience = "https://shopping.api"
+
+// A Server is the one to compare. It needs read:products on Products, and
+// read:orders in the organization acme on Orders and in globex on OtherOrders.
+type Server struct {
+	Start                         func(*testing.T, *logtoguard.Guard) (url string)
+	Products, Orders, OtherOrders string // paths
+}
+
+// HTTP makes a Server of routes with the usual paths.
+func HTTP(routes func(*logtoguard.Guard) http.Handler) Server {
+	return Server{
+		Start: func(t *testing.T, guard *logtoguard.Guard) string {
+			server := httptest.NewServer(routes(guard))
+			t.Cleanup(server.Close)
+			return server.URL
+		},
+		Products: "/products", Orders: "/organizations/acme/orders", OtherOrders: "/organizations/globex/orders",
+	}
+}
+
+// Reference is what the others have to be like.
+var Reference = HTTP(func(guard *logtoguard.Guard) http.Handler {
+	inOrganization := logtoguard.RequireOrganization(func(r *http.Request) string { return r.PathValue("organizationID") })
+	mux := http.NewServeMux()
+	mux.Handle("GET /products", logtoguard.RequireScope("read:products")(http.HandlerFunc(show)))
+	mux.Handle("GET /organizations/{organizationID}/orders", inOrganization(logtoguard.RequireScope("read:orders")(http.HandlerFunc(show))))
+	return guard.Handler(mux)
+})
+
+func show(w http.ResponseWriter, r *http.Request) {
+	claims, _ := logtoguard.ClaimsFromContext(r.Context())
+	_ = json.NewEncoder(w).Encode(map[string]string{"subject": claims.Subject(), "organization": claims.OrganizationID()})
+}
+
+// World is a Logto in the process, and a guard that trusts it.
+type World struct {
+	Logto *logtotest.Server
+	Guard *logtoguard.Guard
+}
+
+// NewWorld makes a World for one test. Its Logto has the fault from the start.
+func NewWorld(t *testing.T, fault logtotest.Fault) *World {
+	logto := logtotest.NewServer(logtotest.Tenant{Resources: []logtotest.Resource{{Indicator: Audience}}})
+	t.Cleanup(logto.Close)
+	logto.Disturb(fault)
+	guard, err := logtoguard.New(logtoguard.Config{
+		Endpoint: logto.Endpoint(), Audience: []string{Audience}, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = guard.Close() })
+	return &World{logto, guard}
+}
+
+// Answer is what may not differ between servers.
+type Answer struct {
+	Status                                int
+	Challenge                             []string
+	CacheControl, RetryAfter, ContentType string
+	Body                                  string
+}
+
+// Ask sends a request with these values of Authorization.
+func Ask(t *testing.T, url string, authorization []string) Answer {
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	if authorization != nil {
+		r.Header["Authorization"] = authorization
+	}
+	response, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return Answer{
+		Status:       response.StatusCode,
+		Challenge:    response.Header.Values("WWW-Authenticate"),
+		CacheControl: response.Header.Get("Cache-Control"),
+		RetryAfter:   response.Header.Get("Retry-After"),
+		ContentType:  response.Header.Get("Content-Type"),
+		Body:         string(body),
+	}
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/example/frameworks/internal/parity"
+	"github.com/logtoguard/logtoguard/logtotest"
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/stretchr/testify/require"
+)
+
+func TestMain(m *testing.M) { parity.Main(m, main) }
+
+var server = parity.Server{
+	Start:    parity.HTTP(routes).Start,
+	Products: "/mcp", Orders: "/organizations/acme/mcp", OtherOrders: "/organizations/globex/mcp",
+}
+
+func TestRefusesAsNetHTTP(t *testing.T) {
+	parity.Refuses(t, server)
+	parity.RefusesWithoutKeys(t, server)
+}
+
+// authorized sends one value of Authorization with all requests.
+type authorized string
+
+func (a authorized) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", string(a))
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func connect(t *testing.T, url, authorization string) (*mcp.ClientSession, error) {
+	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1.0.0"}, nil)
+	session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{
+		Endpoint:   url,
+		HTTPClient: &http.Client{Transport: authorized(authorization)},
+		MaxRetries: -1,
+	}, nil)
+	if err == nil {
+		t.Cleanup(func() { _ = session.Close() })
+	}
+	return session, err
+}
+
+func TestToolsSeeTheirCaller(t *testing.T) {
+	world := parity.NewWorld(t, nil)
+	url := server.Start(t, world.Guard)
+	for _, row := range parity.Admitted {
+		t.Run(row.Name, func(t *testing.T) {
+			authorization := row.Authorization(world.Logto)
+			session, err := connect(t, url+server.Path(row.Route), authorization[0])
+			require.NoError(t, err)
+			result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "whoami"})
+			require.NoError(t, err)
+			require.False(t, result.IsError)
+			want := map[string]any{"subject": "alice", "organization": ""}
+			if row.Route == parity.Orders {
+				want = map[string]any{"subject": "bob", "organization": "acme"}
+			}
+			require.Equal(t, want, result.StructuredContent)
+		})
+	}
+	_, err := connect(t, url+server.Products, "Bearer a.b.c")
+	require.ErrorContains(t, err, "Unauthorized")
+}
+
+// A tool may ask for more than the way to it did.
+func TestToolsAskForScopes(t *testing.T) {
+	world := parity.NewWorld(t, nil)
+	url := server.Start(t, world.Guard)
+	for scope, refused := range map[string]bool{"write:products": false, "read:orders": true} {
+		token := world.Logto.Mint(logtotest.Token{Subject: "carol", Scopes: []string{"read:products", scope}})
+		session, err := connect(t, url+server.Products, "Bearer "+token)
+		require.NoError(t, err)
+		result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "delete_product"})
+		require.NoError(t, err)
+		require.Equal(t, refused, result.IsError)
+		if refused {
+			require.Equal(t, "the token does not hold the scope that is needed", result.Content[0].(*mcp.TextContent).Text)
+		}
+	}
+}
+
+func TestTokenInfo(t *testing.T) {
+	world := parity.NewWorld(t, nil)
+	claims, err := world.Guard.Verify(t.Context(), world.Logto.Mint(logtotest.Token{
+		Subject: "bob", ClientID: "webshop", OrganizationID: "acme", Scopes: []string{"read:orders"}}))
+	require.NoError(t, err)
+	info, err := tokenInfo(logtoguard.ContextWithClaims(t.Context(), claims), "", nil)
+	require.NoError(t, err)
+	require.Equal(t, "bob", info.UserID)
+	require.Equal(t, claims.ExpiresAt(), info.Expiration)
+	require.Empty(t, info.Scopes, "nobody has accepted the organization")
+
+	claims, err = claims.ForOrganization("acme")
+	require.NoError(t, err)
+	info, err = tokenInfo(logtoguard.ContextWithClaims(t.Context(), claims), "", nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"read:orders"}, info.Scopes)
+}
+
+// Whoever forgets the guard lets nobody in.
+func TestWithoutGuard(t *testing.T) {
+	response := httptest.NewRecorder()
+	r := httptest.NewRequest("POST", "/mcp", nil)
+	r.Header.Set("Authorization", "Bearer a.b.c")
+	bearer(http.NotFoundHandler()).ServeHTTP(response, r)
+	require.Equal(t, 401, response.Code)
+
+	for _, extra := range []*mcp.RequestExtra{nil, {}, {TokenInfo: &auth.TokenInfo{}}} {
+		require.Error(t, claimsOf(&mcp.CallToolRequest{Extra: extra}).CheckScope("write:products"))
+	}
+}
+
+func TestRuns(t *testing.T) {
+	world := parity.NewWorld(t, nil)
+	url := "http://" + parity.Run(t, world) + server.Products
+	require.Equal(t, 401, parity.Ask(t, url, nil).Status)
+	session, err := connect(t, url, parity.Admitted[0].Authorization(world.Logto)[0])
+	require.NoError(t, err)
+	tools, err := session.ListTools(t.Context(), nil)
+	require.NoError(t, err)
+	require.Len(t, tools.Tools, 2)
+}

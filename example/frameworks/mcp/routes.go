@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/logtoguard/logtoguard"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+func routes(guard *logtoguard.Guard) http.Handler {
+	server := mcp.NewServer(&mcp.Implementation{Name: "shop", Version: "1.0.0"}, nil)
+	mcp.AddTool(server, &mcp.Tool{Name: "whoami"}, whoAmI)
+	mcp.AddTool(server, &mcp.Tool{Name: "delete_product"}, deleteProduct)
+	// Stateless: each request is judged by its own token, and there is no session to take over.
+	tools := bearer(mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server },
+		&mcp.StreamableHTTPOptions{Stateless: true}))
+	inOrganization := logtoguard.RequireOrganization(func(r *http.Request) string { return r.PathValue("organizationID") })
+	mux := http.NewServeMux()
+	mux.Handle("/mcp", logtoguard.RequireScope("read:products")(tools))
+	mux.Handle("/organizations/{organizationID}/mcp", inOrganization(logtoguard.RequireScope("read:orders")(tools)))
+	return guard.Handler(mux)
+}
+
+type caller struct {
+	Subject      string `json:"subject"`
+	Organization string `json:"organization"`
+}
+
+func whoAmI(_ context.Context, call *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, caller, error) {
+	claims := claimsOf(call)
+	return nil, caller{claims.Subject(), claims.OrganizationID()}, nil
+}
+
+func deleteProduct(_ context.Context, call *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, caller, error) {
+	if err := claimsOf(call).CheckScope("write:products"); err != nil {
+		return nil, caller{}, err
+	}
+	return nil, caller{Subject: claimsOf(call).Subject()}, nil
+}

@@ -1,0 +1,11 @@
+// Command metrics shows a guard's counters to Prometheus. Package shop tells its settings.
+package main
+
+import (
+	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/example/frameworks/internal/shop"
+)
+
+func main() {
+	shop.Run(logtoguard.Config{}, shop.HTTP(routes))
+}
