@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Audience is the resource indicator of all servers here.
-const Audience = "https://shopping.api"
+// Audience is the resource indicator of all servers in tests: not the default of package shop.
+const Audience = "https://parity.example/api"
 
 // A Server is the one to compare. It needs read:products on Products, and
 // read:orders in the organization acme on Orders and in globex on OtherOrders.
