@@ -9,8 +9,10 @@ import (
 )
 
 // wrap makes fiber middleware of net/http middleware: of guard.Handler,
-// RequireScope and RequireOrganization. Fiber's own adaptor.HTTPMiddleware is not
-// enough: it shows only one of several Authorization headers, and loses the claims.
+// RequireScope and RequireOrganization. Fiber's adaptor.HTTPMiddleware would lose
+// the claims. Versions of fasthttp differ in how many Authorization headers they
+// convert, so all are taken from where they came, and copied: their memory is used
+// again.
 func wrap(middleware func(http.Handler) http.Handler) fiber.Handler {
 	return func(c fiber.Ctx) error {
 		var admitted context.Context
@@ -18,7 +20,7 @@ func wrap(middleware func(http.Handler) http.Handler) fiber.Handler {
 		err := adaptor.HTTPHandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.Header.Del("Authorization")
 			for _, value := range c.Request().Header.PeekAll("Authorization") {
-				r.Header.Add("Authorization", string(value)) // a copy: fasthttp uses its memory again
+				r.Header.Add("Authorization", string(value))
 			}
 			for _, name := range c.Route().Params {
 				r.SetPathValue(name, c.Params(name))

@@ -111,6 +111,8 @@ func TestWithoutGuard(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer a.b.c")
 	bearer(http.NotFoundHandler()).ServeHTTP(response, r)
 	require.Equal(t, 401, response.Code)
+	_, err := tokenInfo(t.Context(), "", nil)
+	require.ErrorIs(t, err, auth.ErrInvalidToken)
 
 	for _, extra := range []*mcp.RequestExtra{nil, {}, {TokenInfo: &auth.TokenInfo{}}} {
 		require.Error(t, claimsOf(&mcp.CallToolRequest{Extra: extra}).CheckScope("write:products"))
