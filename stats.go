@@ -13,7 +13,8 @@ import (
 )
 
 // Stats are a guard's counters since it was made. A request whose context ended
-// while it waited is neither accepted nor refused.
+// while it waited is neither accepted nor refused, and what a handler refuses by
+// [Claims.CheckScope] or [Claims.ForOrganization] is its own business.
 type Stats struct {
 	Accepted      uint64            // tokens that were let in
 	Refused       map[string]uint64 // refusals by Error.Reason, those of route checks included

@@ -7,5 +7,5 @@ import (
 )
 
 func main() {
-	shop.Run(logtoguard.Config{}, shop.HTTP(routes))
+	shop.Run(logtoguard.Config{Metadata: &logtoguard.Metadata{Name: "Shop"}}, shop.HTTP(routes))
 }

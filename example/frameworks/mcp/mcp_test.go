@@ -104,6 +104,17 @@ func TestTokenInfo(t *testing.T) {
 	require.Equal(t, []string{"read:orders"}, info.Scopes)
 }
 
+// A client that knows nothing but the address finds its way to Logto: RFC 9728.
+func TestClientsFindLogto(t *testing.T) {
+	world := parity.NewWorld(t, nil)
+	url := server.Start(t, world.Guard)
+	require.Contains(t, parity.Ask(t, url+server.Products, nil).Challenge[0],
+		`resource_metadata="https://parity.example/.well-known/oauth-protected-resource/api"`)
+	answer := parity.Ask(t, url+"/.well-known/oauth-protected-resource/api", nil)
+	require.Equal(t, 200, answer.Status)
+	require.Contains(t, answer.Body, `"authorization_servers":["`+world.Logto.Endpoint()+`/oidc"]`)
+}
+
 // Whoever forgets the guard lets nobody in.
 func TestWithoutGuard(t *testing.T) {
 	response := httptest.NewRecorder()

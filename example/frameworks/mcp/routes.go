@@ -19,7 +19,10 @@ func routes(guard *logtoguard.Guard) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", logtoguard.RequireScope("read:products")(tools))
 	mux.Handle("/organizations/{organizationID}/mcp", inOrganization(logtoguard.RequireScope("read:orders")(tools)))
-	return guard.Handler(mux)
+	outside := http.NewServeMux()
+	outside.Handle("/.well-known/", guard.MetadataHandler()) // where clients learn which Logto to ask
+	outside.Handle("/", guard.Handler(mux))
+	return outside
 }
 
 type caller struct {

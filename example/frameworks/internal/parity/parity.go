@@ -63,7 +63,11 @@ func NewWorld(t *testing.T, fault logtotest.Fault) *World {
 	t.Cleanup(logto.Close)
 	logto.Disturb(fault)
 	guard, err := logtoguard.New(logtoguard.Config{
-		Endpoint: logto.Endpoint(), Audience: []string{Audience}, Logger: slog.New(slog.DiscardHandler)})
+		Endpoint: logto.Endpoint(),
+		Audience: []string{Audience},
+		Metadata: &logtoguard.Metadata{Name: "Parity"}, // challenges name it, and no adapter may lose that
+		Logger:   slog.New(slog.DiscardHandler),
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = guard.Close() })
 	return &World{logto, guard}
