@@ -4,7 +4,8 @@
 //	go run ./example
 //
 // starts it with a stand-in for Logto beside it, and prints lines to paste into
-// a shell. The stand-in is for trying only: its secrets are public.
+// a shell, and the address of a page to try the same in a browser. The stand-in
+// is for trying only: its secrets are public.
 //
 // Settings are environment variables:
 //
@@ -29,6 +30,7 @@ import (
 	"time"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/logtotest"
 )
 
 // shutdownGrace is how long requests may go on after the signal to stop.
@@ -58,9 +60,9 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	defer ln.Close()
 
 	lines := logtoLines
+	var standIn *logtotest.Server // nil: a real Logto
 	if set.demo() {
-		standIn, err := startStandIn(set)
-		if err != nil {
+		if standIn, err = startStandIn(set); err != nil {
 			return err
 		}
 		defer standIn.Close()
@@ -68,23 +70,34 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		log.Warn("a stand-in for Logto with public secrets is running: for trying only", "endpoint", set.endpoint)
 	}
 
-	guard, err := logtoguard.New(logtoguard.Config{
+	config := logtoguard.Config{
 		Endpoint:     set.endpoint,
 		Audience:     []string{set.audience},
 		JWKSURL:      set.jwksURL,
 		InsecureHTTP: set.insecureHTTP,
 		Logger:       log,
-	})
+	}
+	if standIn != nil {
+		config.ErrorHandler = explainRefusal
+	}
+	guard, err := logtoguard.New(config)
 	if err != nil {
 		return fmt.Errorf("the LOGTO_ settings are refused, by the names that they have in Go: %w", err)
 	}
 	defer guard.Close()
 
+	handler := newHandler(guard, newStore(), log)
+	if standIn != nil {
+		if handler, err = newTryout(standIn, set.audience, guard, handler, log); err != nil {
+			return err
+		}
+	}
+
 	if err := printWelcome(stdout, lines, set, baseURL(ln.Addr())); err != nil {
 		return err
 	}
 	log.Info("listening", "address", ln.Addr().String())
-	return serve(ctx, newServer(newHandler(guard, newStore(), log), log), ln, shutdownGrace)
+	return serve(ctx, newServer(handler, log), ln, shutdownGrace)
 }
 
 // listen opens the address, and says in its error which setting chooses another.

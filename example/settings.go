@@ -63,11 +63,17 @@ func wantLoopback(setting, addr, example string) error {
 	if err != nil {
 		return fmt.Errorf("%s is %q: write host:port, such as %s", setting, addr, example)
 	}
-	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
+	if isLoopback(host) {
 		return nil
 	}
 	return fmt.Errorf("%s is %q, which others may reach, and the stand-in for Logto has public secrets: "+
 		"write a loopback address, such as %s, or set LOGTO_ENDPOINT to use a real Logto", setting, addr, example)
+}
+
+// isLoopback reports whether a host is this machine by its very name.
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // wantResource asks of the stand-in's resource what Logto asks of one: an

@@ -1,0 +1,57 @@
+// Starting the example, and a browser, as a person would.
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { chromium } from 'playwright-core'
+
+const source = dirname(dirname(fileURLToPath(import.meta.url)))
+
+// startExample builds the example and runs it on free ports, with the stand-in
+// unless the settings name a Logto. It gives the addresses that the example prints.
+export async function startExample(settings = {}) {
+  const directory = mkdtempSync(join(tmpdir(), 'shopping-'))
+  const program = join(directory, 'example')
+  execFileSync('go', ['build', '-buildvcs=false', '-o', program, '.'], { cwd: source, stdio: 'inherit' })
+  const env = { ...process.env, LOGTO_ENDPOINT: '', LOGTO_AUDIENCE: '', LOGTO_JWKS_URL: '', LOGTO_INSECURE_HTTP: '' }
+  const process_ = spawn(program, {
+    env: { ...env, ADDR: '127.0.0.1:0', DEMO_LOGTO_ADDR: '127.0.0.1:0', ...settings },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let log = ''
+  process_.stderr.on('data', (text) => { log += text })
+  const ended = new Promise((resolve) => process_.once('close', resolve))
+  const [api, logto] = await Promise.race([addresses(process_.stdout), ended.then(() => { throw new Error(log) })])
+  return {
+    api,
+    logto,
+    async stop() {
+      process_.kill('SIGTERM')
+      await ended
+      rmSync(directory, { recursive: true })
+      return log
+    },
+  }
+}
+
+// addresses are the first two that are printed: the API's and Logto's.
+async function addresses(stdout) {
+  const found = []
+  for await (const line of createInterface({ input: stdout })) {
+    found.push(...(line.match(/http:\/\/[\w.:[\]-]+/g) ?? []))
+    if (line.startsWith('# Ctrl-C')) break
+  }
+  stdout.resume()
+  return found
+}
+
+// startBrowser starts Debian's Chromium. Root can't have its sandbox; the rest
+// keeps it from asking anything of the world outside.
+export function startBrowser() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  })
+}
