@@ -13,22 +13,23 @@ const source = dirname(dirname(fileURLToPath(import.meta.url)))
 // unless the settings name a Logto. It gives the addresses that the example prints.
 export async function startExample(settings = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'shopping-'))
-  const program = join(directory, 'example')
-  execFileSync('go', ['build', '-buildvcs=false', '-o', program, '.'], { cwd: source, stdio: 'inherit' })
+  const binary = join(directory, 'example')
+  execFileSync('go', ['build', '-buildvcs=false', '-o', binary, '.'], { cwd: source, stdio: 'inherit' })
   const env = { ...process.env, LOGTO_ENDPOINT: '', LOGTO_AUDIENCE: '', LOGTO_JWKS_URL: '', LOGTO_INSECURE_HTTP: '' }
-  const process_ = spawn(program, {
+  const program = spawn(binary, {
     env: { ...env, ADDR: '127.0.0.1:0', DEMO_LOGTO_ADDR: '127.0.0.1:0', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  process.once('exit', () => program.kill()) // a test that ends badly leaves nothing behind
   let log = ''
-  process_.stderr.on('data', (text) => { log += text })
-  const ended = new Promise((resolve) => process_.once('close', resolve))
-  const [api, logto] = await Promise.race([addresses(process_.stdout), ended.then(() => { throw new Error(log) })])
+  program.stderr.on('data', (text) => { log += text })
+  const ended = new Promise((resolve) => program.once('close', resolve))
+  const [api, logto] = await Promise.race([addresses(program.stdout), ended.then(() => { throw new Error(log) })])
   return {
     api,
     logto,
     async stop() {
-      process_.kill('SIGTERM')
+      program.kill('SIGTERM')
       await ended
       rmSync(directory, { recursive: true })
       return log

@@ -1,0 +1,176 @@
+// The page for everybody: by keyboard, on any screen, in light and dark, without
+// JavaScript, and when things take their time or go wrong.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { startBrowser, startExample } from './example.js'
+import { call, checkAccess, checkWidth, claim, openPage, pick, send } from './page.js'
+
+let example
+let browser
+before(async () => { [example, browser] = await Promise.all([startExample(), startBrowser()]) })
+after(async () => {
+  await browser?.close()
+  await example?.stop()
+})
+
+for (const [colorScheme, width] of [['light', 1440], ['dark', 360]]) {
+  test(`axe-core finds nothing, ${colorScheme}, ${width} px`, async () => {
+    const { page, close } = await openPage(browser, example.api, { colorScheme, viewport: { width, height: 800 } })
+    await pick(page, 'shop-reader')
+    await checkAccess(page, 'at start')
+    await call(page, 'GET /products')
+    await checkAccess(page, 'let in')
+    await call(page, 'POST /products')
+    await checkAccess(page, 'refused')
+    await send(page, 'Expired', 'two hours ago')
+    await call(page, 'GET /me')
+    await checkAccess(page, 'expired')
+    await send(page, 'No token', 'no Authorization header')
+    await page.getByText('The request', { exact: true }).click()
+    await call(page, 'GET /healthz')
+    await checkAccess(page, 'no token')
+    await page.route('**/demo/token', (route) => route.abort('connectionrefused'))
+    await page.getByRole('radio', { name: 'no-role' }).check()
+    await page.getByRole('alert').waitFor()
+    await checkAccess(page, 'trouble')
+    await page.unroute('**/demo/token')
+    await page.getByRole('radio', { name: 'As issued' }).check()
+    await pick(page, 'acme-bot')
+    assert.equal(await page.getByRole('alert').count(), 0, 'the trouble is over')
+    await close({ allow: /ERR_CONNECTION_REFUSED/ })
+  })
+}
+
+test('light and dark are different, and motion can be done without', async () => {
+  const seen = []
+  for (const options of [{ colorScheme: 'light', reducedMotion: 'reduce' }, { colorScheme: 'dark', reducedMotion: 'no-preference' }]) {
+    const { page, close } = await openPage(browser, example.api, options)
+    await pick(page, 'shop-reader')
+    await call(page, 'GET /products')
+    seen.push(await page.evaluate(() => [
+      getComputedStyle(document.body).backgroundColor,
+      getComputedStyle(document.querySelector('.result')).animationName,
+      getComputedStyle(document.querySelector('button')).transitionProperty,
+    ]))
+    await close()
+  }
+  assert.deepEqual(seen, [['rgb(247, 247, 244)', 'none', 'all'], ['rgb(21, 24, 27)', 'arrive', 'background-color, border-color']])
+})
+
+test('nothing is cut off, from 320 pixels on and with text of twice the size', async () => {
+  for (const [width, size] of [[320, 100], [640, 200], [768, 100], [1056, 100], [1440, 200], [2560, 100]]) {
+    const { page, close } = await openPage(browser, example.api, { viewport: { width, height: 700 } })
+    await page.evaluate((percent) => { document.documentElement.style.fontSize = `${percent}%` }, size)
+    for (const [application, route] of [['acme-bot', 'POST /organizations/globex/orders'], ['shop-reader', 'GET /products']]) {
+      await pick(page, application)
+      await call(page, route)
+      await checkWidth(page, `${width} px, ${size} %`)
+    }
+    await close()
+  }
+})
+
+test('the keyboard is enough', async () => {
+  const { page, close } = await openPage(browser, example.api)
+  await claim(page, 'sub', 'shop-manager')
+  const focused = () => page.evaluate(() => {
+    const at = document.activeElement
+    const { outlineStyle, outlineWidth } = getComputedStyle(at)
+    return { name: (at.value ?? '') || at.textContent.replace(/\s+/g, ' '), visible: outlineStyle === 'solid' && parseFloat(outlineWidth) >= 2 }
+  })
+  const walk = []
+  for (;;) {
+    await page.keyboard.press('Tab')
+    const { name, visible } = await focused()
+    if (name.includes('GET /readyz')) break
+    assert.ok(visible, `the focus on ${name} can be seen`)
+    walk.push(name)
+    if (name === 'shop-manager') {
+      await page.keyboard.press('ArrowDown')
+      await claim(page, 'sub', 'shop-reader')
+    }
+    if (name === 'issued') {
+      await page.keyboard.press('ArrowRight')
+      await page.getByText('Somebody has written every scope').waitFor()
+      await page.keyboard.press('ArrowLeft')
+      await claim(page, 'scope', 'read:products')
+    }
+    if (name === 'POST /products') {
+      await page.keyboard.press('Enter')
+      await page.locator('.why').getByText('403 Forbidden').waitFor()
+      assert.equal((await focused()).name, 'POST /products', 'the focus stays')
+      assert.match(await page.getByRole('status').last().textContent(), /^POST \/products: 403 Forbidden\. this route needs write:products/)
+    }
+    assert.ok(walk.length < 40, walk.join())
+  }
+  assert.deepEqual(walk.slice(0, 6), ['shop-manager', 'The request', 'Logto’s answer', 'issued', 'Ask for a new token', 'GET /products'])
+  assert.equal(walk.length, 5 + 11)
+  await close()
+})
+
+test('the expiry runs down, and a new token can be had', async () => {
+  const start = Date.now()
+  const { page, close } = await openPage(browser, example.api, { before: (page) => page.clock.install({ time: start }) })
+  const timer = page.getByRole('timer')
+  await claim(page, 'sub', 'shop-manager')
+  await page.clock.pauseAt(start + 3595_000)
+  await timer.filter({ hasText: /^Expires in 0 min \d\d s$/ }).waitFor()
+  const first = await page.locator('#raw2').textContent()
+  await page.clock.fastForward(3600_000)
+  await timer.filter({ hasText: /^Expired (59 min \d\d s|1 h 00 min) ago$/ }).waitFor()
+  assert.equal(await page.getByRole('status').last().textContent(), 'This token has expired.')
+
+  await page.clock.setSystemTime(start)
+  await page.getByRole('button', { name: 'Ask for a new token' }).click()
+  await timer.filter({ hasText: /^Expires in (59 min \d\d s|1 h 00 min)$/ }).waitFor()
+  assert.notEqual(await page.locator('#raw2').textContent(), first)
+  assert.equal((await call(page, 'GET /products')).status, '200 OK')
+  await close()
+})
+
+test('an answer that comes late is not taken for the present one', async () => {
+  const { page, close } = await openPage(browser, example.api)
+  await claim(page, 'sub', 'shop-manager')
+  let release
+  const held = new Promise((resolve) => { release = resolve })
+  await page.route('**/demo/token', async (route) => {
+    if (route.request().postData().includes('shop-reader')) await held
+    await route.continue()
+  })
+  await page.getByRole('radio', { name: 'shop-reader' }).check()
+  await pick(page, 'no-role')
+  const late = page.waitForResponse((response) => response.request().postData()?.includes('shop-reader'))
+  release()
+  await (await late).finished()
+  assert.match((await call(page, 'GET /products')).why, /holds no scope at all/)
+  await claim(page, 'sub', 'no-role')
+  await close()
+})
+
+test('an example that has ended is told of', async () => {
+  const { page, close } = await openPage(browser, example.api)
+  await pick(page, 'shop-reader')
+  await page.route('**/products', (route) => route.abort('connectionrefused'))
+  await page.getByRole('button', { name: 'GET /products', exact: true }).click()
+  await page.getByRole('alert').getByText('Is it still running?').waitFor()
+  await close({ allow: /ERR_CONNECTION_REFUSED/ })
+})
+
+test('without JavaScript the page says what to do', async () => {
+  const { page, close } = await openPage(browser, example.api, { javaScriptEnabled: false })
+  const text = page.locator('noscript p')
+  assert.ok(await text.isVisible())
+  assert.match(await text.textContent(), /^This page needs JavaScript\. The terminal/)
+  await close()
+})
+
+test('with a real Logto there is no page', async () => {
+  const real = await startExample({ LOGTO_ENDPOINT: example.logto })
+  try {
+    for (const [path, options] of [['/', {}], ['/demo/token', { method: 'POST' }]]) {
+      assert.equal((await fetch(real.api + path, options)).status, 401)
+    }
+  } finally {
+    await real.stop()
+  }
+})

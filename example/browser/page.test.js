@@ -1,0 +1,151 @@
+// Every application against every route, as a person sees it.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { startBrowser, startExample } from './example.js'
+import { call, claim, openPage, pick, send } from './page.js'
+
+let example
+let browser
+before(async () => { [example, browser] = await Promise.all([startExample(), startBrowser()]) })
+after(async () => {
+  await browser?.close()
+  const log = await example?.stop()
+  assert.doesNotMatch(log, /-secret|eyJ/, 'secrets and tokens are in no log')
+})
+
+const tokenSteps = ['header', 'form', 'type', 'algorithm', 'issuer', 'audience', 'claims', 'key', 'signature']
+
+// steps are those of a route, up to the one that fails, if one does.
+function steps(asks, failed) {
+  const names = [...tokenSteps, ...asks]
+  const end = failed ? names.indexOf(failed) : names.length
+  return names.map((name, i) => [name, i < end ? 'passed' : i === end ? 'failed' : 'open'])
+}
+
+const applications = ['shop-manager', 'shop-reader', 'no-role', 'acme-bot']
+const scope = ['scope']
+const both = ['organization', 'scope']
+const tea = '"name":"Tea strainer"'
+
+// For each application, in their order: the status it is let in with, or the step
+// that refuses it.
+const table = [
+  // route, the steps beyond the token's, the scope, what a body that is let in holds, the applications
+  ['GET /products', scope, 'read:products', '"name":"Earl Grey, 100 g"', [200, 200, 'scope', 'scope']],
+  ['GET /products/p_tea', scope, 'read:products', '"price_cents":690', [200, 200, 'scope', 'scope']],
+  ['POST /products', scope, 'write:products', tea, [201, 'scope', 'scope', 'scope']],
+  ['PUT /products/p_cup', scope, 'write:products', '"price_cents":1390', [200, 'scope', 'scope', 'scope']],
+  ['DELETE /products/p_pot', scope, 'write:products', 'none', [204, 'scope', 'scope', 'scope']],
+  ['GET /organizations/acme/orders', both, 'read:orders', '{"orders":[', ['organization', 'organization', 'organization', 200]],
+  ['POST /organizations/acme/orders', both, 'write:orders', '"ordered_by":"acme-bot"', ['organization', 'organization', 'organization', 201]],
+  ['GET /organizations/globex/orders', both, 'read:orders', '', ['organization', 'organization', 'organization', 'organization']],
+  ['POST /organizations/globex/orders', both, 'write:orders', '', ['organization', 'organization', 'organization', 'organization']],
+  ['GET /me', [], '', '"client_id":', [200, 200, 200, 200]],
+  ['GET /healthz', null, '', '{"status":"ok"}', [200, 200, 200, 200]],
+  ['GET /readyz', null, '', '{"status":"ready"}', [200, 200, 200, 200]],
+]
+
+const words = { 200: 'OK', 201: 'Created', 204: 'No Content', 401: 'Unauthorized', 403: 'Forbidden' }
+const held = { 'shop-manager': 'read:products write:products', 'shop-reader': 'read:products', 'no-role': '', 'acme-bot': 'read:orders write:orders' }
+
+function why(application, route, failed, needs) {
+  if (failed === 'organization') {
+    const served = route.includes('/acme/') ? 'acme' : 'globex'
+    return `this route serves ${served}, and this token is bound to ${application === 'acme-bot' ? 'acme' : 'no organization'}.`
+  }
+  if (application === 'acme-bot') return `this route needs ${needs}. This token holds ${held[application]}, and in acme only.`
+  if (application === 'no-role') return `this route needs ${needs}. This token is genuine and for this API, and holds no scope at all: no role has given it one.`
+  return `this route needs ${needs}. This token holds ${held[application]}.`
+}
+
+const descriptions = { scope: 'the token does not hold the scope that is needed', organization: 'the token is not for this organization' }
+const elsewhere = 'the token\'s scopes are bound to an organization, which is not the one being served'
+
+for (const [column, application] of applications.entries()) {
+  test(`${application} on every route`, async () => {
+    const { page, close } = await openPage(browser, example.api)
+    await pick(page, application)
+    assert.deepEqual(await page.locator('.routes button').allInnerTexts().then((all) => all.map((text) => text.replace(/\s+/g, ' '))), table.map(([route]) => route))
+    for (const [route, asks, needs, body, cells] of table) {
+      const failed = typeof cells[column] === 'string' ? cells[column] : ''
+      const status = failed ? 403 : cells[column]
+      const got = await call(page, route)
+      assert.equal(got.status, `${status} ${words[status]}`, route)
+      assert.equal(got.badge, String(status), route)
+      assert.deepEqual(got.steps, asks ? steps(asks, failed) : [], route)
+      assert.equal(got.news, `${route}: ${got.why.replace(': ', '. ')}`)
+      if (!failed) {
+        assert.equal(got.challenge, '', route)
+        assert.ok(got.body.includes(body), `${route}: ${got.body}`)
+        continue
+      }
+      assert.equal(got.challenge, `Bearer error="insufficient_scope"${failed === 'scope' ? `, scope="${needs}"` : ''}`, route)
+      const said = failed === 'scope' && application === 'acme-bot' ? elsewhere : descriptions[failed]
+      assert.deepEqual(JSON.parse(got.body), { error: 'insufficient_scope', error_description: said }, route)
+      assert.equal(got.why, `403 Forbidden: ${why(application, route, failed, needs)}`)
+      assert.equal(got.words.some((text) => text === `a token needs ${needs} here`), failed === 'scope', route)
+    }
+    await close()
+  })
+}
+
+test('the token request, its answer, and the token taken apart', async () => {
+  const { page, close } = await openPage(browser, example.api)
+  for (const application of applications) {
+    await pick(page, application)
+    const request = await page.locator('#request').textContent()
+    const answer = await page.locator('#answer').textContent()
+    assert.match(request, /^POST \/oidc\/token HTTP\/1\.1\r\n/)
+    assert.ok(request.includes(Buffer.from(`${application}:${application}-secret`).toString('base64')))
+    assert.equal(request.includes('organization_id=acme'), application === 'acme-bot')
+    assert.match(answer, /^HTTP\/1\.1 200 OK\r\n/)
+    const token = (await page.locator('pre.raw', { has: page.locator('#raw0') }).textContent()).trim()
+    assert.ok(answer.includes(`"access_token":"${token}"`))
+    await claim(page, 'scope', held[application] || 'not there')
+    await claim(page, 'iss', `${example.logto}/oidc`)
+    await claim(page, 'aud', 'https://shopping.api')
+    assert.equal(await page.locator('#claims').getByText('organization_id', { exact: true }).count(), application === 'acme-bot' ? 1 : 0)
+    assert.match(await page.locator('#granted').textContent(), application === 'no-role' ? /and got none/ : new RegExp(`: ${held[application]}\\.$`))
+    assert.match(await page.getByRole('timer').textContent(), /^Expires in (1 h 00 min|59 min \d\d s)$/)
+  }
+  await close()
+})
+
+test('tokens that are not believed', async () => {
+  const { page, close } = await openPage(browser, example.api)
+  await pick(page, 'shop-manager')
+  for (const [choice, sentence, failed, description] of [
+    ['Rewritten', 'Somebody has written every scope', 'signature', 'the token\'s signature is wrong'],
+    ['Expired', 'two hours ago', 'claims', 'the token expired'],
+    ['An ID token', 'who has signed in', 'type', 'this is not an access token: its typ is not at+jwt (an ID token is for the application that asked for it)'],
+    ['No token', 'no Authorization header', 'header', ''],
+  ]) {
+    await send(page, choice, sentence)
+    assert.equal(await page.locator('#parts').isVisible(), choice !== 'No token')
+    for (const [route, asks] of table.filter(([route]) => ['POST /products', 'GET /organizations/acme/orders', 'GET /me'].includes(route))) {
+      const got = await call(page, route)
+      assert.equal(got.status, '401 Unauthorized', `${choice}: ${route}`)
+      assert.equal(got.challenge, description ? `Bearer error="invalid_token", error_description="${description}"` : 'Bearer')
+      assert.equal(JSON.parse(got.body).error, description ? 'invalid_token' : 'no_token')
+      assert.equal(got.why, `401 Unauthorized: ${JSON.parse(got.body).error_description}.`)
+      assert.deepEqual(got.steps, steps(asks, failed), `${choice}: ${route}`)
+    }
+    assert.equal((await call(page, 'GET /healthz')).status, '200 OK')
+  }
+  await send(page, 'As issued', 'unchanged')
+  assert.equal((await call(page, 'GET /products')).status, '200 OK')
+  await close()
+})
+
+test('what the guard lets in can still be missing', async () => {
+  const { page, close } = await openPage(browser, example.api)
+  await pick(page, 'shop-manager')
+  await call(page, 'DELETE /products/p_pot')
+  await page.locator('#news').evaluate((news) => { news.textContent = 'waiting' })
+  await page.getByRole('button', { name: 'DELETE /products/p_pot', exact: true }).click()
+  await page.locator('.why').getByText('404 Not Found').waitFor()
+  const got = await page.locator('.why').textContent()
+  assert.equal(got, '404 Not Found: the guard let it in. The shop itself says: there is no such product.')
+  assert.equal(await page.locator('.steps .passed').count(), tokenSteps.length + 1)
+  await close()
+})
