@@ -28,10 +28,9 @@ const (
 
 // tryout is the page and its helpers, over the API that they are about.
 type tryout struct {
-	logto    *logtotest.Server
-	tenant   logtotest.Tenant
-	resource string
-	client   *http.Client
+	logto  *logtotest.Server
+	tenant logtotest.Tenant
+	client *http.Client
 }
 
 // newTryout puts the page before an API whose guard has explainRefusal for its
@@ -41,7 +40,7 @@ func newTryout(logto *logtotest.Server, resource string, guard *logtoguard.Guard
 	if err != nil {
 		return nil, err
 	}
-	t := &tryout{logto, demoTenant(resource), resource, &http.Client{Timeout: 5 * time.Second}}
+	t := &tryout{logto, demoTenant(resource), &http.Client{Timeout: 5 * time.Second}}
 	mux := http.NewServeMux()
 	handleLocal := func(pattern string, h http.Handler) {
 		mux.Handle(pattern, logRequests(log, noteRoute(fromThisMachine(h))))
@@ -111,10 +110,11 @@ func (t *tryout) token(w http.ResponseWriter, r *http.Request) error {
 // tokenRequest is the one of Logto's guide. It asks for every scope there is:
 // Logto leaves out those that the application doesn't hold.
 func (t *tryout) tokenRequest(r *http.Request, application logtotest.Application) (*http.Request, error) {
+	shop := t.tenant.Resources[0]
 	form := url.Values{
 		"grant_type": {"client_credentials"},
-		"resource":   {t.resource},
-		"scope":      {strings.Join(t.tenant.Resources[0].Scopes, " ")},
+		"resource":   {shop.Indicator},
+		"scope":      {strings.Join(shop.Scopes, " ")},
 	}
 	for _, organization := range t.tenant.Organizations {
 		if slices.ContainsFunc(organization.Members, func(m logtotest.Member) bool { return m.ApplicationID == application.ID }) {
