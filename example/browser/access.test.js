@@ -125,22 +125,38 @@ test('the expiry runs down, and a new token can be had', async () => {
   await close()
 })
 
+// hold keeps a request back until what it returns is called, which waits for the answer.
+async function hold(page, path, body) {
+  let release
+  const released = new Promise((resolve) => { release = resolve })
+  const held = (request) => request.url().endsWith(path) && (request.postData() ?? '').includes(body)
+  await page.route(`**${path}`, async (route) => {
+    if (held(route.request())) await released
+    await route.continue()
+  })
+  return async () => {
+    const answer = page.waitForResponse((response) => held(response.request()))
+    release()
+    await (await answer).finished()
+  }
+}
+
 test('an answer that comes late is not taken for the present one', async () => {
   const { page, close } = await openPage(browser, example.api)
   await claim(page, 'sub', 'shop-manager')
-  let release
-  const held = new Promise((resolve) => { release = resolve })
-  await page.route('**/demo/token', async (route) => {
-    if (route.request().postData().includes('shop-reader')) await held
-    await route.continue()
-  })
+  const releaseReader = await hold(page, '/demo/token', 'shop-reader')
   await page.getByRole('radio', { name: 'shop-reader' }).check()
   await pick(page, 'no-role')
-  const late = page.waitForResponse((response) => response.request().postData()?.includes('shop-reader'))
-  release()
-  await (await late).finished()
+  await releaseReader()
   assert.match((await call(page, 'GET /products')).why, /holds no scope at all/)
-  await claim(page, 'sub', 'no-role')
+  assert.ok((await page.locator('#request').textContent()).includes(btoa('no-role:no-role-secret')))
+
+  const releaseExpired = await hold(page, '/demo/expired', '')
+  await page.getByRole('radio', { name: 'Expired' }).check()
+  await send(page, 'An ID token', 'who has signed in')
+  await claim(page, 'sub', 'no-role') // it is made of the token that was issued
+  await releaseExpired()
+  assert.match((await call(page, 'GET /me')).why, /not an access token/)
   await close()
 })
 

@@ -107,6 +107,7 @@ test('the token request, its answer, and the token taken apart', async () => {
     assert.equal(await page.locator('#claims').getByText('organization_id', { exact: true }).count(), application === 'acme-bot' ? 1 : 0)
     assert.match(await page.locator('#granted').textContent(), application === 'no-role' ? /and got none/ : new RegExp(`: ${held[application]}\\.$`))
     assert.match(await page.getByRole('timer').textContent(), /^Expires in (1 h 00 min|59 min \d\d s)$/)
+    assert.ok(await page.getByRole('progressbar', { name: 'Lifetime that is left' }).getAttribute('value') > 3500)
   }
   await close()
 })
