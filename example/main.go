@@ -14,10 +14,12 @@
 //	LOGTO_AUDIENCE       this API's resource indicator at Logto: https://shopping.api
 //	LOGTO_JWKS_URL       where to load the keys, if not from LOGTO_ENDPOINT (compose networks)
 //	LOGTO_INSECURE_HTTP  true allows http:// beyond loopback (compose networks)
+//	METADATA_URL         where clients find this API's metadata (RFC 9728); without it there is none, but for the demo
 //	DEMO_LOGTO_ADDR      where the stand-in listens: 127.0.0.1:3001
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -67,6 +69,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		}
 		defer standIn.Close()
 		lines, set.endpoint = demoLines, standIn.Endpoint()
+		set.metadataURL = cmp.Or(set.metadataURL, baseURL(ln.Addr())+"/.well-known/oauth-protected-resource")
 		log.Warn("a stand-in for Logto with public secrets is running: for trying only", "endpoint", set.endpoint)
 	}
 
@@ -75,6 +78,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		Audience:     []string{set.audience},
 		JWKSURL:      set.jwksURL,
 		InsecureHTTP: set.insecureHTTP,
+		Metadata:     set.metadata(),
 		Logger:       log,
 	}
 	if standIn != nil {
@@ -82,11 +86,14 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	}
 	guard, err := logtoguard.New(config)
 	if err != nil {
-		return fmt.Errorf("the LOGTO_ settings are refused, by the names that they have in Go: %w", err)
+		return fmt.Errorf("the LOGTO_ settings or METADATA_URL are refused, by the names that they have in Go: %w", err)
 	}
 	defer guard.Close()
 
 	handler := newHandler(guard, newStore(), log)
+	if config.Metadata != nil {
+		handler = discoverable(guard, handler)
+	}
 	if standIn != nil {
 		if handler, err = newTryout(standIn, set.audience, guard, handler, log); err != nil {
 			return err

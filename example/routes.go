@@ -29,6 +29,15 @@ func newHandler(guard *logtoguard.Guard, store *store, log *slog.Logger) http.Ha
 	return mux
 }
 
+// discoverable serves the guard's metadata beside the API: clients have no token yet
+// when they ask for it.
+func discoverable(guard *logtoguard.Guard, api http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/.well-known/", guard.MetadataHandler())
+	mux.Handle("/", api)
+	return mux
+}
+
 // newRoutes says who may do what. It has to sit behind a guard.
 func newRoutes(store *store) *http.ServeMux {
 	products, orders := productRoutes{store}, orderRoutes{store}

@@ -74,6 +74,7 @@ func TestSettings(t *testing.T) {
 		"LOGTO_AUDIENCE":      "https://api.example.com",
 		"LOGTO_JWKS_URL":      "http://logto:3001/oidc/jwks",
 		"LOGTO_INSECURE_HTTP": "true",
+		"METADATA_URL":        "https://api.example.com/.well-known/oauth-protected-resource",
 	}))
 	require.NoError(t, err)
 	require.Equal(t, settings{
@@ -82,6 +83,7 @@ func TestSettings(t *testing.T) {
 		audience:     "https://api.example.com",
 		jwksURL:      "http://logto:3001/oidc/jwks",
 		insecureHTTP: true,
+		metadataURL:  "https://api.example.com/.well-known/oauth-protected-resource",
 		demoAddr:     "127.0.0.1:0",
 	}, set)
 }
@@ -105,8 +107,11 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		"a name":                     {vars{"ADDR": "shop.example:8080"}, []string{"public secrets"}},
 		"stand-in on all addresses":  {vars{"DEMO_LOGTO_ADDR": ":3001"}, []string{`DEMO_LOGTO_ADDR is ":3001"`, "public secrets"}},
 		"both reported":              {vars{"ADDR": ":8080", "DEMO_LOGTO_ADDR": "0.0.0.0:3001"}, []string{`ADDR is ":8080"`, `DEMO_LOGTO_ADDR is "0.0.0.0:3001"`}},
-		"relative audience":          {vars{"LOGTO_AUDIENCE": "shopping"}, []string{"LOGTO_AUDIENCE", "absolute URI"}},
-		"audience with a fragment":   {vars{"LOGTO_AUDIENCE": "https://shopping.api#x"}, []string{"LOGTO_AUDIENCE", "absolute URI"}},
+		"relative audience":          {vars{"LOGTO_AUDIENCE": "shopping"}, []string{"LOGTO_AUDIENCE", "an https URL"}},
+		"audience with a fragment":   {vars{"LOGTO_AUDIENCE": "https://shopping.api#x"}, []string{"LOGTO_AUDIENCE", "an https URL"}},
+		"audience that is no URL":    {vars{"LOGTO_AUDIENCE": "urn:shopping"}, []string{"LOGTO_AUDIENCE", "an https URL"}},
+		"audience over http":         {vars{"LOGTO_AUDIENCE": "http://shopping.api"}, []string{"LOGTO_AUDIENCE", "an https URL"}},
+		"metadata elsewhere":         {vars{"METADATA_URL": "https://shopping.api/metadata"}, []string{"METADATA_URL", "Metadata.URL is not where clients look"}},
 		"a resource of Logto":        {vars{"LOGTO_AUDIENCE": "https://default.logto.app/api"}, []string{"LOGTO_AUDIENCE", "Logto itself"}},
 		"not an endpoint":            {vars{"LOGTO_ENDPOINT": "tenant"}, []string{"LOGTO_", "Endpoint"}},
 		"endpoint over http":         {vars{"LOGTO_ENDPOINT": "http://logto:3001"}, []string{"LOGTO_", "InsecureHTTP"}},

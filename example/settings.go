@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/logtoguard/logtoguard"
 )
 
 // settings are what the environment says. The package documentation lists them.
@@ -18,21 +20,35 @@ type settings struct {
 	audience     string
 	jwksURL      string
 	insecureHTTP bool
+	metadataURL  string
 	demoAddr     string
 }
 
 // demo tells whether a stand-in takes the place of Logto.
 func (s settings) demo() bool { return s.endpoint == "" }
 
+// metadata tells clients where tokens for this API come from (RFC 9728).
+func (s settings) metadata() *logtoguard.Metadata {
+	if s.metadataURL == "" {
+		return nil
+	}
+	return &logtoguard.Metadata{
+		URL:    s.metadataURL,
+		Name:   "Shopping API",
+		Scopes: []string{readProducts, writeProducts, readOrders, writeOrders},
+	}
+}
+
 // readSettings reports every fault at once. What a Logto endpoint may look like
 // is not judged here: logtoguard.New does that.
 func readSettings(getenv func(string) string) (settings, error) {
 	set := settings{
-		addr:     cmp.Or(getenv("ADDR"), "127.0.0.1:8080"),
-		endpoint: getenv("LOGTO_ENDPOINT"),
-		audience: cmp.Or(getenv("LOGTO_AUDIENCE"), "https://shopping.api"),
-		jwksURL:  getenv("LOGTO_JWKS_URL"),
-		demoAddr: cmp.Or(getenv("DEMO_LOGTO_ADDR"), "127.0.0.1:3001"),
+		addr:        cmp.Or(getenv("ADDR"), "127.0.0.1:8080"),
+		endpoint:    getenv("LOGTO_ENDPOINT"),
+		audience:    cmp.Or(getenv("LOGTO_AUDIENCE"), "https://shopping.api"),
+		jwksURL:     getenv("LOGTO_JWKS_URL"),
+		metadataURL: getenv("METADATA_URL"),
+		demoAddr:    cmp.Or(getenv("DEMO_LOGTO_ADDR"), "127.0.0.1:3001"),
 	}
 	var faults []error
 	insecure := getenv("LOGTO_INSECURE_HTTP")
@@ -76,13 +92,14 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// wantResource asks of the stand-in's resource what Logto asks of one: an
-// absolute URI (RFC 8707, section 2) that is not one of Logto's own.
+// wantResource asks of the stand-in's resource what metadata asks of one: a URL
+// without a fragment, https unless it is for trying (RFC 9728, section 1.2); and
+// that it is not one of Logto's own.
 func wantResource(indicator string) error {
 	u, err := url.Parse(indicator)
 	switch {
-	case err != nil || !u.IsAbs() || u.Fragment != "":
-		return fmt.Errorf("LOGTO_AUDIENCE is %q: write an absolute URI, such as https://shopping.api", indicator)
+	case err != nil || u.Host == "" || u.Fragment != "" || u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())):
+		return fmt.Errorf("LOGTO_AUDIENCE is %q: write an https URL, such as https://shopping.api", indicator)
 	case strings.HasPrefix(indicator, "urn:logto:"), indicator == "https://default.logto.app/api":
 		return fmt.Errorf("LOGTO_AUDIENCE is %q, a resource of Logto itself: write that of your API, such as https://shopping.api", indicator)
 	}

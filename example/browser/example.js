@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -15,7 +16,7 @@ export async function startExample(settings = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'shopping-'))
   const binary = join(directory, 'example')
   execFileSync('go', ['build', '-buildvcs=false', '-o', binary, '.'], { cwd: source, stdio: 'inherit' })
-  const env = { ...process.env, LOGTO_ENDPOINT: '', LOGTO_AUDIENCE: '', LOGTO_JWKS_URL: '', LOGTO_INSECURE_HTTP: '' }
+  const env = { ...process.env, LOGTO_ENDPOINT: '', LOGTO_AUDIENCE: '', LOGTO_JWKS_URL: '', LOGTO_INSECURE_HTTP: '', METADATA_URL: '' }
   const program = spawn(binary, {
     env: { ...env, ADDR: '127.0.0.1:0', DEMO_LOGTO_ADDR: '127.0.0.1:0', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -35,6 +36,17 @@ export async function startExample(settings = {}) {
       return log
     },
   }
+}
+
+// freePort is for a program that has to know its own address beforehand.
+export function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
 }
 
 // addresses are the first two that are printed: the API's and Logto's.

@@ -59,6 +59,7 @@ function why(application, route, failed, needs) {
 }
 
 const descriptions = { scope: 'the token does not hold the scope that is needed', organization: 'the token is not for this organization' }
+const challenge = (...parameters) => `Bearer ${[...parameters, `resource_metadata="${example.api}/.well-known/oauth-protected-resource"`].filter(Boolean).join(', ')}`
 const elsewhere = 'the token\'s scopes are bound to an organization, which is not the one being served'
 
 for (const [column, application] of applications.entries()) {
@@ -79,7 +80,7 @@ for (const [column, application] of applications.entries()) {
         assert.ok(got.body.includes(body), `${route}: ${got.body}`)
         continue
       }
-      assert.equal(got.challenge, `Bearer error="insufficient_scope"${failed === 'scope' ? `, scope="${needs}"` : ''}`, route)
+      assert.equal(got.challenge, challenge('error="insufficient_scope"', failed === 'scope' && `scope="${needs}"`), route)
       const said = failed === 'scope' && application === 'acme-bot' ? elsewhere : descriptions[failed]
       assert.deepEqual(JSON.parse(got.body), { error: 'insufficient_scope', error_description: said }, route)
       assert.equal(got.why, `403 Forbidden: ${why(application, route, failed, needs)}`)
@@ -126,7 +127,7 @@ test('tokens that are not believed', async () => {
     for (const [route, asks] of table.filter(([route]) => ['POST /products', 'GET /organizations/acme/orders', 'GET /me'].includes(route))) {
       const got = await call(page, route)
       assert.equal(got.status, '401 Unauthorized', `${choice}: ${route}`)
-      assert.equal(got.challenge, description ? `Bearer error="invalid_token", error_description="${description}"` : 'Bearer')
+      assert.equal(got.challenge, challenge(description && `error="invalid_token", error_description="${description}"`))
       assert.equal(JSON.parse(got.body).error, description ? 'invalid_token' : 'no_token')
       assert.equal(got.why, `401 Unauthorized: ${JSON.parse(got.body).error_description}.`)
       assert.deepEqual(got.steps, steps(asks, failed), `${choice}: ${route}`)

@@ -95,14 +95,16 @@ func runProcess(t *testing.T, program string, set vars) (stdout, stderr string, 
 	return out.String(), diagnosis.String(), status
 }
 
-// outline is what the client prints, a step on a line, less the widths of columns
-// and the IDs of what was added.
+// outline is what the client prints, a step on a line, less the widths of columns,
+// the IDs of what was added, and the API's address in challenges.
 func outline(stdout string) []string {
 	id := regexp.MustCompile(`\b[po]_[a-z2-7]{26}\b`)
+	metadata := regexp.MustCompile(`resource_metadata="http://127\.0\.0\.1:\d+/\.well-known/oauth-protected-resource"`)
 	var steps []string
 	for _, line := range strings.Split(strings.TrimSpace(stdout), "\n")[2:] {
 		if line != "" {
-			steps = append(steps, id.ReplaceAllString(strings.Join(strings.Fields(line), " "), "ID"))
+			line = metadata.ReplaceAllString(strings.Join(strings.Fields(line), " "), "METADATA")
+			steps = append(steps, id.ReplaceAllString(line, "ID"))
 		}
 	}
 	return steps
@@ -120,19 +122,19 @@ func TestProcess(t *testing.T) {
 		require.Empty(t, stderr)
 		require.Equal(t, []string{
 			`shop-reader GET /products 200 3 products (its token holds read:products)`,
-			`shop-reader POST /products 403 Bearer error="insufficient_scope", scope="write:products" (its token lacks write:products)`,
+			`shop-reader POST /products 403 Bearer error="insufficient_scope", scope="write:products", METADATA (its token lacks write:products)`,
 			`shop-manager POST /products 201 product ID (its token holds write:products)`,
 			`acme-bot POST /organizations/acme/orders 201 order ID (its token holds write:orders)`,
 			`acme-bot GET /organizations/acme/orders 200 1 order (its token holds read:orders)`,
-			`acme-bot GET /organizations/globex/orders 403 Bearer error="insufficient_scope" (its token is for another organization)`,
+			`acme-bot GET /organizations/globex/orders 403 Bearer error="insufficient_scope", METADATA (its token is for another organization)`,
 			`shop-manager GET /api/applications 200 4 applications (its token holds all)`,
 			`All 7 steps went as they should.`,
 		}, outline(stdout))
 	})
 
 	const (
-		mayNotRead  = ` GET /products 403 Bearer error="insufficient_scope", scope="read:products" (its token lacks read:products)`
-		mayNotWrite = ` POST /products 403 Bearer error="insufficient_scope", scope="write:products" (its token lacks write:products)`
+		mayNotRead  = ` GET /products 403 Bearer error="insufficient_scope", scope="read:products", METADATA (its token lacks read:products)`
+		mayNotWrite = ` POST /products 403 Bearer error="insufficient_scope", scope="write:products", METADATA (its token lacks write:products)`
 		mayNotAll   = ` GET /api/applications 403 auth.forbidden: Forbidden (its token lacks all)`
 		skipped     = ` - skipped: set LOGTO_ORGANIZATION_ID to an organization that the application is in`
 	)
@@ -183,7 +185,7 @@ func TestProcess(t *testing.T) {
 			mayNotWrite,
 			` POST /organizations/acme/orders 201 order ID (its token holds write:orders)`,
 			` GET /organizations/acme/orders 200 2 orders (its token holds read:orders)`,
-			` GET /organizations/globex/orders 403 Bearer error="insufficient_scope" (its token is for another organization)`,
+			` GET /organizations/globex/orders 403 Bearer error="insufficient_scope", METADATA (its token is for another organization)`,
 			mayNotAll,
 			`All 6 steps went as they should.`,
 		}},
