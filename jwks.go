@@ -1,33 +1,26 @@
 package logtoguard
 
 import (
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/lestrrat-go/jwx/v2/jwk"
-
-	"github.com/logtoguard/logtoguard/internal/endpoint"
 )
 
 const (
-	fetchTimeout   = 5 * time.Second
-	maxKeySetSize  = 1 << 20
+	maxKeys        = 1000
 	minRSABits     = 2048
+	maxRSABits     = 8192 // crypto/tls has the same: each signature takes the square of it
 	minRSAExponent = 3
 )
 
@@ -55,6 +48,7 @@ var (
 	errNoUsableKey = errors.New("no usable key")
 	errOddKey      = errors.New("its type or curve is unknown, or a member is wrong")
 	errNotPublic   = errors.New("it is private or symmetric")
+	errTooManyKeys = fmt.Errorf("more than %d keys", maxKeys)
 )
 
 // parseKeySet takes the usable keys out of a key set (RFC 7517, section 5). One
@@ -66,6 +60,9 @@ func parseKeySet(body []byte) (map[string]*key, []skippedKey, error) {
 	// Duplicate members are a fault of the key that has them: see parseKey.
 	if err := json.Unmarshal(body, &set, jsontext.AllowDuplicateNames(true)); err != nil {
 		return nil, nil, fmt.Errorf("not a key set: %w", err)
+	}
+	if len(set.Keys) > maxKeys {
+		return nil, nil, errTooManyKeys
 	}
 	keys := make(map[string]*key)
 	ambiguous := make(map[string]bool)
@@ -112,7 +109,7 @@ func parseKey(raw []byte) (k *key, id string, err error) {
 	switch {
 	case id == "":
 		return nil, "", errors.New("it has no kid")
-	case parsed.KeyUsage() != "" && parsed.KeyUsage() != string(jwk.ForSignature):
+	case members["use"] != nil && parsed.KeyUsage() != string(jwk.ForSignature):
 		return nil, id, errors.New("its use is not sig")
 	case restricted && !allowsVerify(operations):
 		return nil, id, errors.New("its key_ops lack verify")
@@ -136,6 +133,10 @@ func parseKey(raw []byte) (k *key, id string, err error) {
 // keyMembers are what is read of a key.
 var keyMembers = []string{"kty", "kid", "use", "key_ops", "alg", "crv", "x", "y", "n", "e"}
 
+// secretMembers are those of private and symmetric keys: RFC 7518, sections 6.2.2,
+// 6.3.2 and 6.4.1.
+var secretMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+
 // keyNumbers are in base64url (RFC 7518, sections 6.2.1 and 6.3.1). jwx takes
 // other alphabets, and padding, for it.
 var keyNumbers = []string{"x", "y", "n", "e"}
@@ -151,8 +152,10 @@ func isBase64URL(value jsontext.Value) bool {
 
 // parsePublicKey gives jwx nothing else to see: it takes KTY for kty.
 func parsePublicKey(members map[string]jsontext.Value) (jwk.Key, error) {
-	if members["d"] != nil || members["k"] != nil {
-		return nil, errNotPublic
+	for _, name := range secretMembers {
+		if members[name] != nil {
+			return nil, errNotPublic
+		}
 	}
 	known := make(map[string]jsontext.Value)
 	for _, name := range keyMembers {
@@ -209,78 +212,10 @@ func fittingAlgorithm(public crypto.PublicKey) (string, error) {
 		if k.N.BitLen() < minRSABits || k.N.Bit(0) == 0 || k.E < minRSAExponent || k.E%2 == 0 {
 			return "", errors.New("it is weak")
 		}
+		if k.N.BitLen() > maxRSABits {
+			return "", errors.New("it is too large")
+		}
 		return "RS256", nil
 	}
 	return "", errOddKey
-}
-
-// keySource is the key set's address, and how it is asked.
-type keySource struct {
-	url    string
-	shown  string // the address in errors: without its query
-	client *http.Client
-	// release gives back what the client holds, where the client is our own.
-	release func()
-}
-
-func newKeySource(address string, given *http.Client) *keySource {
-	shown, _, _ := strings.Cut(address, "?")
-	source := &keySource{url: address, shown: shown, client: &http.Client{}, release: func() {}}
-	if given != nil {
-		*source.client = *given
-	} else if shared, ok := http.DefaultTransport.(*http.Transport); ok {
-		own := shared.Clone()
-		source.client.Transport = own
-		source.release = own.CloseIdleConnections
-	}
-	if source.client.Timeout == 0 {
-		source.client.Timeout = fetchTimeout
-	}
-	// Whoever answers there decides who may sign tokens.
-	source.client.CheckRedirect = endpoint.SameOrigin(source.client.CheckRedirect)
-	return source
-}
-
-// keyAnswer is a key set as it was sent.
-type keyAnswer struct {
-	unchanged bool // since the answer with the ETag that was asked about
-	body      []byte
-	etag      string
-}
-
-// fetch asks once. It ends with ctx, and after 5 s at the latest.
-func (s *keySource) fetch(ctx context.Context, etag string) (keyAnswer, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
-	if err != nil {
-		return keyAnswer{}, err
-	}
-	request.Header.Set("Accept", "application/jwk-set+json, application/json")
-	if etag != "" {
-		request.Header.Set("If-None-Match", etag)
-	}
-	response, err := s.client.Do(request)
-	if err != nil {
-		// A url.Error has the whole address in it, and a query may be a secret.
-		if urlError := (*url.Error)(nil); errors.As(err, &urlError) {
-			err = urlError.Err
-		}
-		return keyAnswer{}, fmt.Errorf("GET %s: %w", s.shown, err)
-	}
-	defer response.Body.Close()
-	switch {
-	case response.StatusCode == http.StatusNotModified && etag != "":
-		return keyAnswer{unchanged: true}, nil
-	case response.StatusCode != http.StatusOK:
-		return keyAnswer{}, fmt.Errorf("GET %s: answered with status %d", s.shown, response.StatusCode)
-	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxKeySetSize+1))
-	switch {
-	case err != nil:
-		return keyAnswer{}, fmt.Errorf("GET %s: %w", s.shown, err)
-	case len(body) > maxKeySetSize:
-		return keyAnswer{}, fmt.Errorf("GET %s: the answer is longer than 1 MiB", s.shown)
-	}
-	return keyAnswer{body: body, etag: response.Header.Get("ETag")}, nil
 }

@@ -261,9 +261,7 @@ func (ks *keySet) load(ctx context.Context, old *keyState) (*keyState, error) {
 	}
 	keys, skipped, err := parseKeySet(answer.body)
 	if err == nil || old.failure == nil {
-		for _, s := range skipped {
-			ks.logger.Warn("logtoguard: skipped a key of the key set", "kid", loggable(s.id), "why", s.why)
-		}
+		ks.logSkipped(skipped)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("GET %s: %w", ks.source.shown, err)
@@ -307,31 +305,5 @@ func (ks *keySet) report(stats *Stats) {
 	}
 	if !s.confirmed.IsZero() {
 		stats.KeyAge = max(ks.now().Sub(s.confirmed), 0)
-	}
-}
-
-// logChange tells the beginning and the end of an outage, not each try, and which
-// keys came and went.
-func (ks *keySet) logChange(old, state *keyState) {
-	switch {
-	case state.failure != nil && old.failure == nil:
-		consequence := "serving on with those that are known"
-		if len(state.keys) == 0 {
-			consequence = "no token can be judged"
-		}
-		ks.logger.Warn("logtoguard: fetching the keys failed: "+consequence, "error", state.failure)
-	case state.failure == nil && old.failure != nil:
-		ks.logger.Warn("logtoguard: fetching the keys works again",
-			"failures", old.failures, "outage", state.confirmed.Sub(old.outage))
-	}
-	var attrs []any
-	if added := difference(state.keys, old.keys); added != "" {
-		attrs = append(attrs, "added", added)
-	}
-	if removed := difference(old.keys, state.keys); removed != "" {
-		attrs = append(attrs, "removed", removed)
-	}
-	if len(attrs) > 0 {
-		ks.logger.Info("logtoguard: keys changed", attrs...)
 	}
 }

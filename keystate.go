@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"math/rand/v2"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -62,10 +60,12 @@ func jittered(least, spread time.Duration) time.Duration {
 	return least + rand.N(spread)
 }
 
-// failed is the state after a fetch that brought nothing: the old keys serve on.
+// failed is the state after a fetch that brought nothing: the old keys serve on. The
+// ETag is dropped, as it may be what the issuer can't answer. Keys that were confirmed
+// in the future, before the clock was set back, grow old from now on.
 func (s *keyState) failed(err error, now time.Time) *keyState {
 	next := &keyState{
-		keys: s.keys, etag: s.etag, digest: s.digest, confirmed: s.confirmed,
+		keys: s.keys, digest: s.digest, confirmed: minTime(s.confirmed, now),
 		failure: err, failures: s.failures + 1, outage: s.outage,
 	}
 	if s.failure == nil {
@@ -101,7 +101,7 @@ func (s *keyState) absence(now time.Time) *Error {
 	var cause error
 	if s.failure != nil {
 		// Not wrapped: the fetch's own time-out must not look like the end of the caller's context.
-		cause = errors.New(s.failure.Error())
+		cause = errors.New(plainText(s.failure.Error()))
 	}
 	// A clock that was set back makes the rest no longer than the whole.
 	return keysUnavailable.retryIn(min(s.due.Sub(now), s.pause), cause)
@@ -114,18 +114,6 @@ func retire(old, inUse map[string]*key) {
 			k.retired.Store(true)
 		}
 	}
-}
-
-// difference lists the kids of usable keys that a has and b has not.
-func difference(a, b map[string]*key) string {
-	var kids []string
-	for kid, k := range a {
-		if b[kid] != k && k.algorithm != "" {
-			kids = append(kids, loggable(kid))
-		}
-	}
-	slices.Sort(kids)
-	return strings.Join(kids, " ")
 }
 
 // A bucket holds three fetches, and gets one more every 10 s.

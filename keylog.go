@@ -1,0 +1,68 @@
+package logtoguard
+
+import (
+	"slices"
+	"strings"
+)
+
+// What is logged of the keys: how they change, and what they lack.
+
+func (ks *keySet) logSkipped(skipped []skippedKey) {
+	const most = 10
+	for _, s := range skipped[:min(len(skipped), most)] {
+		ks.logger.Warn("logtoguard: skipped a key of the key set", "kid", loggable(s.id), "why", plainText(s.why))
+	}
+	if more := len(skipped) - most; more > 0 {
+		ks.logger.Warn("logtoguard: skipped further keys of the key set", "count", more)
+	}
+}
+
+// logChange tells the beginning and the end of an outage, not each try, and which
+// keys came and went.
+func (ks *keySet) logChange(old, state *keyState) {
+	switch {
+	case state.failure != nil && old.failure == nil:
+		consequence := "serving on with those that are known"
+		if len(state.keys) == 0 {
+			consequence = "no token can be judged"
+		}
+		ks.logger.Warn("logtoguard: fetching the keys failed: "+consequence, "error", plainText(state.failure.Error()))
+	case state.failure == nil && old.failure != nil:
+		ks.logger.Warn("logtoguard: fetching the keys works again",
+			"failures", old.failures, "outage", state.confirmed.Sub(old.outage))
+	}
+	var attrs []any
+	if added := difference(state.keys, old.keys); added != "" {
+		attrs = append(attrs, "added", added)
+	}
+	if removed := difference(old.keys, state.keys); removed != "" {
+		attrs = append(attrs, "removed", removed)
+	}
+	if len(attrs) > 0 {
+		ks.logger.Info("logtoguard: keys changed", attrs...)
+	}
+}
+
+// difference lists the kids of usable keys that a has and b has not.
+func difference(a, b map[string]*key) string {
+	var kids []string
+	for kid, k := range a {
+		if b[kid] != k && k.algorithm != "" {
+			kids = append(kids, loggable(kid))
+		}
+	}
+	slices.Sort(kids)
+	return strings.Join(kids, " ")
+}
+
+// plainText makes the text of an error fit for any handler: what whoever answers in
+// Logto's place has sent may stand in it.
+func plainText(s string) string {
+	const most = 512
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s[:min(len(s), most)])
+}
