@@ -15,7 +15,7 @@ import (
 
 const (
 	fetchTimeout  = 5 * time.Second
-	patience      = time.Second // with a transport that doesn't mind its context
+	patience      = 2 * time.Second // with a transport that doesn't mind its context
 	maxKeySetSize = 1 << 20
 	maxETag       = 256
 )
@@ -70,7 +70,7 @@ func (s *keySource) fetch(ctx context.Context, etag string) (keyAnswer, error) {
 	go func() {
 		result := fetched{err: errNoAnswer}
 		defer func() { ended <- result }()
-		result.answer, result.err = s.ask(ctx, etag)
+		result.answer, result.err = s.get(ctx, etag)
 	}()
 	result := fetched{err: errDeaf}
 	select {
@@ -92,21 +92,14 @@ type fetched struct {
 	err    error
 }
 
-func (s *keySource) ask(ctx context.Context, etag string) (keyAnswer, error) {
-	answer, err := s.get(ctx, etag)
-	if err != nil {
-		// In HTTP/2 a connection that answers no more outlives the requests that gave
-		// up on it, and would get the next one too.
-		s.client.CloseIdleConnections()
-	}
-	return answer, err
-}
-
 func (s *keySource) get(ctx context.Context, etag string) (keyAnswer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
 		return keyAnswer{}, err
 	}
+	// A connection for each: in HTTP/2 one that answers no more outlives the fetch that
+	// gave up on it, and would get the next one too.
+	request.Close = true
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
 	if etag != "" {
 		request.Header.Set("If-None-Match", etag)
