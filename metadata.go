@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	"github.com/logtoguard/logtoguard/internal/endpoint"
@@ -86,41 +87,42 @@ func (f *faults) metadata(cfg Config, issuers []string) metadata {
 		return metadata{}
 	}
 	m, resource := *cfg.Metadata, cfg.Audience[0]
-	identifier := f.address("Audience[0], as the resource of Metadata,", resource, "https://shopping.api", cfg.InsecureHTTP)
-	if m.URL == "" && identifier != nil {
-		m.URL = metadataURL(identifier)
+	identifier := f.advertised("Audience[0], as the resource of Metadata,", resource, "https://shopping.api", cfg.InsecureHTTP)
+	var at string
+	switch {
+	case m.URL != "":
+		at = f.metadataPath(m.URL, cfg.InsecureHTTP)
+	case identifier != nil:
+		m.URL, at = metadataURL(*identifier)
 	}
-	path := f.metadataPath(m.URL, cfg.InsecureHTTP)
 	if m.Documentation != "" {
-		f.address("Metadata.Documentation", m.Documentation, "https://shopping.api/docs", true)
+		page, _, _ := strings.Cut(m.Documentation, "#")
+		f.address("Metadata.Documentation", page, "https://shopping.api/docs", true)
 	}
 	for i, scope := range m.Scopes {
 		if !isOneScope(scope) {
 			f.add("Metadata.Scopes[%d] is empty or has a space: give each scope as a string of its own", i)
 		}
 	}
-	return metadata{url: m.URL, path: path, document: m.document(resource, issuers)}
+	return metadata{url: m.URL, path: at, document: m.document(resource, issuers)}
 }
 
-// metadataURL is where RFC 9728, section 3.1, has clients look: in front of the path.
-func metadataURL(resource *url.URL) string {
-	path := resource.EscapedPath()
-	if path == "/" {
-		path = ""
+// metadataURL is where RFC 9728, section 3.1, has clients look, in front of the
+// resource's path; and the path of that.
+func metadataURL(resource url.URL) (address, at string) {
+	if resource.Path == "/" {
+		resource.Path = ""
 	}
-	address := endpoint.Origin(resource) + wellKnownPath + path
+	address = endpoint.Origin(&resource) + wellKnownPath + resource.EscapedPath()
 	if resource.RawQuery != "" {
 		address += "?" + resource.RawQuery
 	}
-	return address
+	return address, wellKnownPath + resource.Path
 }
 
 func (f *faults) metadataPath(address string, insecureHTTP bool) string {
 	const example = "https://shopping.api" + wellKnownPath
-	if address == "" {
-		return "" // the audience that it is made of has a fault
-	}
-	u := f.address("Metadata.URL", address, example, insecureHTTP)
+	u := f.advertised("Metadata.URL", address, example, insecureHTTP)
 	if u == nil {
 		return ""
 	}
@@ -128,6 +130,22 @@ func (f *faults) metadataPath(address string, insecureHTTP bool) string {
 		f.add("Metadata.URL is not where clients look (RFC 9728, section 3.1): write it like %s", example)
 	}
 	return u.Path
+}
+
+// advertised is address for one that clients get to see, who have to come to the
+// same path by it as the guard does.
+func (f *faults) advertised(field, value, example string, insecureHTTP bool) *url.URL {
+	u := f.address(field, value, example, insecureHTTP)
+	if u == nil {
+		return nil
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return r < '!' || r > '~' }) {
+		f.add("%s has characters that can't stand in a header: write its host in punycode, and the rest percent-encoded", field)
+	}
+	if plain := strings.TrimSuffix(u.Path, "/"); plain != "" && path.Clean(plain) != plain {
+		f.add("%s has an empty segment or dots in its path, which are taken out on the way: leave them out", field)
+	}
+	return u
 }
 
 func (m Metadata) document(resource string, issuers []string) []byte {

@@ -26,7 +26,7 @@ func TestMetadataDocument(t *testing.T) {
 	logto, clock := newLogto(t, "ES256")
 	full := newGuard(t, logto, clock, withMetadata(logtoguard.Metadata{
 		Name:          "Shopping API",
-		Documentation: "https://shopping.api/docs",
+		Documentation: "https://shopping.api/docs#tokens",
 		Scopes:        []string{"read:products", "write:products"},
 	}), func(cfg *logtoguard.Config) {
 		cfg.Audience = append(cfg.Audience, "https://old.shopping.api")
@@ -44,7 +44,7 @@ func TestMetadataDocument(t *testing.T) {
 			"scopes_supported":         []any{"read:products", "write:products"},
 			"bearer_methods_supported": []any{"header"},
 			"resource_name":            "Shopping API",
-			"resource_documentation":   "https://shopping.api/docs",
+			"resource_documentation":   "https://shopping.api/docs#tokens",
 		}},
 		{"what is not set is left out", plain, map[string]any{
 			"resource":                 shopping,
@@ -248,6 +248,14 @@ func TestMetadataFaults(t *testing.T) {
 		{"a password", logtoguard.Config{Audience: api, Metadata: at("https://u:secret@shopping.api/.well-known/oauth-protected-resource")}, []string{"Metadata.URL holds a user name or password"}},
 		{"another path", logtoguard.Config{Audience: api, Metadata: at(shopping)}, []string{"Metadata.URL is not where clients look"}},
 		{"a path that begins like it", logtoguard.Config{Audience: api, Metadata: at(metadataURL + "s")}, []string{"Metadata.URL is not where clients look"}},
+		{"a URL that no header can hold", logtoguard.Config{Audience: api, Metadata: at(metadataURL + "/é")}, []string{"Metadata.URL has characters that can't stand in a header"}},
+		{"an indicator that no header can hold", logtoguard.Config{Audience: []string{"https://müller.example"}, Metadata: at("")}, []string{"Audience[0], as the resource of Metadata, has characters"}},
+		{"a query that no header can hold", logtoguard.Config{Audience: []string{shopping + "/?q=é"}, Metadata: at("")}, []string{"Audience[0], as the resource of Metadata, has characters"}},
+		{"an empty fragment", logtoguard.Config{Audience: []string{shopping + "#"}, Metadata: at("")}, []string{"Audience[0], as the resource of Metadata, has a fragment"}},
+		{"an empty segment", logtoguard.Config{Audience: []string{shopping + "//v1"}, Metadata: at("")}, []string{"Audience[0], as the resource of Metadata, has an empty segment or dots"}},
+		{"dots", logtoguard.Config{Audience: api, Metadata: at(metadataURL + "/../x")}, []string{"Metadata.URL has an empty segment or dots"}},
+		{"dots, escaped", logtoguard.Config{Audience: api, Metadata: at(metadataURL + "/%2e%2e/x")}, []string{"Metadata.URL has an empty segment or dots"}},
+		{"documentation with a password", logtoguard.Config{Audience: api, Metadata: m(func(m *logtoguard.Metadata) { m.Documentation = "https://u:secret@docs.example" })}, []string{"Metadata.Documentation holds a user name or password"}},
 		{"documentation", logtoguard.Config{Audience: api, Metadata: m(func(m *logtoguard.Metadata) { m.Documentation = "see wiki" })}, []string{"Metadata.Documentation is not an http(s) URL"}},
 		{"scopes in one string, and none", logtoguard.Config{Audience: api, Metadata: m(func(m *logtoguard.Metadata) { m.Scopes = []string{"read", "a b", ""} })},
 			[]string{"Metadata.Scopes[1] is empty or has a space", "Metadata.Scopes[2] is empty or has a space"}},
