@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/logtoguard/logtoguard"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -59,10 +61,15 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect sends the present counts, for prometheus.Collector.
+// Collect sends the present counts, for prometheus.Collector. Each reason is a
+// time series: those of your own Config.Check should be a few fixed words.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	stats := c.guard.Stats()
+	refused := map[string]uint64{}
 	for reason, count := range stats.Refused {
+		refused[strings.ToValidUTF8(reason, "?")] += count // Prometheus panics on other bytes
+	}
+	for reason, count := range refused {
 		out <- prometheus.MustNewConstMetric(c.refused, prometheus.CounterValue, float64(count), reason)
 	}
 	for _, n := range c.numbers {

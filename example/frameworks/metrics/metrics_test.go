@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,32 @@ func TestCollector(t *testing.T) {
 	response := httptest.NewRecorder()
 	api.ServeHTTP(response, httptest.NewRequest("GET", "/metrics", nil))
 	require.Contains(t, response.Body.String(), `logtoguard_refusals_total{guard="shop",reason="signature"} 4`)
+}
+
+// A Check may give reasons that Prometheus doesn't take, and that are the same once mended.
+func TestReasonsOfTheCheck(t *testing.T) {
+	reasons := []string{"caf\xe9", "caf\xe8", "caf?", "café"}
+	logto := logtotest.NewServer(logtotest.Tenant{Resources: []logtotest.Resource{{Indicator: parity.Audience}}})
+	defer logto.Close()
+	guard, err := logtoguard.New(logtoguard.Config{
+		Endpoint: logto.Endpoint(), Audience: []string{parity.Audience}, Logger: slog.New(slog.DiscardHandler),
+		Check: func(_ context.Context, claims *logtoguard.Claims) error {
+			i, _ := strconv.Atoi(claims.Subject())
+			return &logtoguard.Error{Status: 403, Reason: reasons[i]}
+		},
+	})
+	require.NoError(t, err)
+	defer guard.Close()
+	for i := range reasons {
+		_, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Subject: strconv.Itoa(i)}))
+		require.Error(t, err)
+	}
+	require.NoError(t, testutil.CollectAndCompare(newCollector(guard), strings.NewReader(`
+# HELP logtoguard_refusals_total Requests that were refused, by the reason of the error.
+# TYPE logtoguard_refusals_total counter
+logtoguard_refusals_total{reason="caf?"} 3
+logtoguard_refusals_total{reason="café"} 1
+`), "logtoguard_refusals_total"))
 }
 
 // The README tells the names.
