@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
+	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/gofiber/fiber/v3"
@@ -52,3 +55,37 @@ func serve(t *testing.T, app *fiber.App) string {
 }
 
 func TestRuns(t *testing.T) { parity.TestRuns(t, "/products") }
+
+// What fasthttp can't read is answered by its error, which quotes the request.
+func TestTokensAreNotRepeated(t *testing.T) {
+	world := parity.NewWorld(t, nil)
+	url := start(t, world.Guard)
+	authorization := "Authorization: " + parity.Admitted[0].Authorization(world.Logto)[0] + "\r\n"
+	for name, row := range map[string]struct {
+		request string
+		status  int
+	}{
+		"a header without a colon": {"GET /products HTTP/1.1\r\nHost: shop\r\n" + authorization + "broken\r\n\r\n", 400},
+		"a request line":           {"GET\r\n" + authorization + "\r\n", 400},
+		"a URL":                    {"GET /products%zz HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n" + authorization + "\r\n", 400},
+		"too many headers":         {("GET /products HTTP/1.1\r\nHost: shop\r\n" + authorization + "Long: " + strings.Repeat("l", 32<<10))[:32<<10], 431},
+		"a method":                 {"BREW /products HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n" + authorization + "\r\n", 501},
+	} {
+		t.Run(name, func(t *testing.T) {
+			connection, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			require.NoError(t, err)
+			defer connection.Close()
+			_, err = io.WriteString(connection, row.request)
+			require.NoError(t, err)
+			response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+			require.NoError(t, err)
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			require.Equal(t, row.status, response.StatusCode)
+			require.Equal(t, http.StatusText(row.status), string(body))
+			require.NotContains(t, response.Header, "Www-Authenticate")
+			require.Equal(t, "text/plain; charset=utf-8", response.Header.Get("Content-Type"))
+		})
+	}
+}

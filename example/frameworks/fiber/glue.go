@@ -15,9 +15,10 @@ import (
 // again.
 func wrap(middleware func(http.Handler) http.Handler) fiber.Handler {
 	return func(c fiber.Ctx) error {
-		var admitted context.Context
+		judged, admitted := false, context.Context(nil)
 		guarded := middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { admitted = r.Context() }))
 		err := adaptor.HTTPHandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			judged = true
 			r.Header.Del("Authorization")
 			for _, value := range c.Request().Header.PeekAll("Authorization") {
 				r.Header.Add("Authorization", string(value))
@@ -27,7 +28,10 @@ func wrap(middleware func(http.Handler) http.Handler) fiber.Handler {
 			}
 			guarded.ServeHTTP(w, r.WithContext(c.Context()))
 		})(c)
-		if err != nil || admitted == nil {
+		switch {
+		case !judged:
+			return fiber.ErrBadRequest // the URL is none for net/http
+		case err != nil || admitted == nil:
 			return err
 		}
 		c.SetContext(admitted)

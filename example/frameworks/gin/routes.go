@@ -9,6 +9,7 @@ import (
 
 func routes(guard *logtoguard.Guard) http.Handler {
 	router := gin.New()
+	router.RedirectTrailingSlash = false // gin would answer before the guard, and tell strangers which paths exist
 	router.Use(gin.Recovery(), wrap(guard.Handler))
 	router.GET("/products", wrap(logtoguard.RequireScope("read:products")), show)
 	orders := router.Group("/organizations/:organizationID",

@@ -23,6 +23,10 @@ func TestMain(m *testing.M) { parity.Main(m, main) }
 
 // start serves gRPC with the world's guard, and returns a client and the reference's address.
 func start(t *testing.T, world *parity.World) (shoppb.ShopClient, string) {
+	return shoppb.NewShopClient(serve(t, world)), parity.Reference.Start(t, world.Guard)
+}
+
+func serve(t *testing.T, world *parity.World) *grpc.ClientConn {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	server, ended := routes(world.Guard), make(chan error, 1)
@@ -31,14 +35,14 @@ func start(t *testing.T, world *parity.World) (shoppb.ShopClient, string) {
 		server.Stop()
 		require.NoError(t, <-ended)
 	})
-	return dial(t, listener.Addr().String()), parity.Reference.Start(t, world.Guard)
+	return dial(t, listener.Addr().String())
 }
 
-func dial(t *testing.T, address string) shoppb.ShopClient {
+func dial(t *testing.T, address string) *grpc.ClientConn {
 	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = connection.Close() })
-	return shoppb.NewShopClient(connection)
+	return connection
 }
 
 // call asks by the unary method for products, and by the stream for orders.
@@ -113,6 +117,23 @@ func TestAdmits(t *testing.T) {
 	}
 }
 
+// Strangers are asked for a token by methods that aren't there, too.
+func TestUnknownMethods(t *testing.T) {
+	world := parity.NewWorld(t, nil)
+	connection, reference := serve(t, world), parity.Reference.Start(t, world.Guard)
+	for _, method := range []string{"/shop.v1.Shop/Unknown", "/shop.v1.Unknown/ListProducts"} {
+		ask := func(authorization []string) (trailer metadata.MD, err error) {
+			ctx := metadata.NewOutgoingContext(t.Context(), metadata.MD{"authorization": authorization})
+			err = connection.Invoke(ctx, method, &shoppb.ListProductsRequest{}, &shoppb.Caller{}, grpc.Trailer(&trailer))
+			return trailer, err
+		}
+		trailer, err := ask(nil)
+		requireSame(t, parity.Ask(t, reference+"/nowhere", nil), trailer, err)
+		_, err = ask(parity.Admitted[0].Authorization(world.Logto))
+		require.Equal(t, codes.Unimplemented, status.Code(err))
+	}
+}
+
 func TestRefusesWithoutKeys(t *testing.T) {
 	world := parity.NewWorld(t, logtotest.Down())
 	client, reference := start(t, world)
@@ -140,7 +161,7 @@ func TestOtherErrors(t *testing.T) {
 
 func TestRuns(t *testing.T) {
 	world := parity.NewWorld(t, nil)
-	client := dial(t, parity.Run(t, world))
+	client := shoppb.NewShopClient(dial(t, parity.Run(t, world)))
 	_, _, err := call(t, client, parity.Products, nil)
 	require.Equal(t, codes.Unauthenticated, status.Code(err))
 	_, _, err = call(t, client, parity.Products, parity.Admitted[0].Authorization(world.Logto))

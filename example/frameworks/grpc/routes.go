@@ -7,14 +7,22 @@ import (
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/example/frameworks/grpc/shoppb"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 func routes(guard *logtoguard.Guard) *grpc.Server {
 	server := grpc.NewServer(
 		grpc.UnaryInterceptor(auth.UnaryServerInterceptor(authorize(guard))),
-		grpc.StreamInterceptor(auth.StreamServerInterceptor(authorize(guard))))
+		grpc.StreamInterceptor(auth.StreamServerInterceptor(authorize(guard))),
+		grpc.UnknownServiceHandler(unknown))
 	shoppb.RegisterShopServer(server, service{})
 	return server
+}
+
+// unknown has the interceptor judge calls of methods that don't exist, too.
+func unknown(any, grpc.ServerStream) error {
+	return status.Error(codes.Unimplemented, "unknown method")
 }
 
 type service struct{ shoppb.UnimplementedShopServer }

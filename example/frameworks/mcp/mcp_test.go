@@ -1,8 +1,10 @@
 package main
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/logtoguard/logtoguard"
@@ -67,6 +69,27 @@ func TestToolsSeeTheirCaller(t *testing.T) {
 	}
 	_, err := connect(t, url+server.Products, "Bearer a.b.c")
 	require.ErrorContains(t, err, "Unauthorized")
+}
+
+// A proxy on the same machine hands on the name that clients asked for.
+func TestBehindProxy(t *testing.T) {
+	world := parity.NewWorld(t, nil)
+	url := server.Start(t, world.Guard) + server.Products
+	for authorization, want := range map[string]int{"": 401, parity.Admitted[0].Authorization(world.Logto)[0]: 200} {
+		r, err := http.NewRequest("POST", url, strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
+		require.NoError(t, err)
+		r.Host = "mcp.example.com"
+		r.Header.Set("Authorization", authorization)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", "application/json, text/event-stream")
+		response, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Equal(t, want, response.StatusCode)
+		require.Equal(t, want == 200, strings.Contains(string(body), "whoami"))
+	}
 }
 
 // A tool may ask for more than the way to it did.

@@ -81,6 +81,9 @@ type Answer struct {
 	Body                                  string
 }
 
+// client shows redirects as they are.
+var client = http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
 // Ask sends a request with these values of Authorization.
 func Ask(t *testing.T, url string, authorization []string) Answer {
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -88,7 +91,7 @@ func Ask(t *testing.T, url string, authorization []string) Answer {
 	if authorization != nil {
 		r.Header["Authorization"] = authorization
 	}
-	response, err := http.DefaultClient.Do(r)
+	response, err := client.Do(r)
 	require.NoError(t, err)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)

@@ -32,7 +32,9 @@ func Refuses(t *testing.T, server Server) {
 			require.NotEqual(t, before, world.Guard.Stats().Refused, "it is counted")
 		})
 	}
-	require.Equal(t, Ask(t, want+"/nowhere", nil), Ask(t, got+"/nowhere", nil), "strangers can't learn which paths exist")
+	for _, path := range []string{"/nowhere", server.Products + "/", server.Products + "%2F", server.Orders + "/"} {
+		require.Equal(t, Ask(t, want+path, nil), Ask(t, got+path, nil), "strangers can't learn which paths exist: %s", path)
+	}
 }
 
 // RefusesWithoutKeys asks while Logto is down.
