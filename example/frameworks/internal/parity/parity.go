@@ -91,6 +91,7 @@ func Ask(t *testing.T, url string, authorization []string) Answer {
 	if authorization != nil {
 		r.Header["Authorization"] = authorization
 	}
+	r.Close = true // fasthttp's end may wait for connections that are idle, for the 90 s that net/http keeps them
 	response, err := client.Do(r)
 	require.NoError(t, err)
 	defer response.Body.Close()
