@@ -25,7 +25,7 @@ to judge the tokens that logtoguard explain is asked about.
   logtoguard keys -keys keys.json            offline
 
 Exit status: 0 there is at least one usable key, 1 there is none, 2 wrong usage,
-3 the keys could not be fetched.
+3 the keys could not be fetched, or what came is no JSON object.
 
 -json prints one object with the member keys, an array; each has kid, type, alg and
 use as published, used (true or false) and why_not.
@@ -120,10 +120,10 @@ func (p *program) keys(ctx context.Context, args []string) error {
 	if misuse := (*failure)(nil); errors.As(failed, &misuse) {
 		return failed
 	}
-	published := w.published()
-	if len(published) == 0 {
+	if !w.hasObject() {
 		return &failure{undecided, "no keys: " + w.whyNoKeys()}
 	}
+	published := w.published()
 	list := make([]listedKey, len(published))
 	for i, k := range published {
 		used, why := p.judgeKey(ctx, k.id, published)
@@ -136,7 +136,7 @@ func (p *program) keys(ctx context.Context, args []string) error {
 	if err := p.print(report); err != nil || failed == nil {
 		return err
 	}
-	return &failure{status: refused}
+	return &failure{refused, w.whyNoKeys()}
 }
 
 func listKeys(list []listedKey, asJSON bool) (string, error) {

@@ -89,7 +89,7 @@ func TestSkippedKeysForPeople(t *testing.T) {
 func TestNoKeySet(t *testing.T) {
 	logto := startLogto(t)
 	for name, fault := range map[string]logtotest.Fault{
-		"answered with status 500": logtotest.Status(500), "not a key set": logtotest.Garbage(), "no usable key": logtotest.EmptyKeySet(), "EOF": logtotest.Down(),
+		"answered with status 500": logtotest.Status(500), "not a key set": logtotest.Garbage(), "EOF": logtotest.Down(),
 	} {
 		logto.Disturb(fault)
 		out := session{}.run(t, "keys", "-endpoint", logto.Endpoint())
@@ -97,4 +97,27 @@ func TestNoKeySet(t *testing.T) {
 		assert.Contains(t, out.stderr, name)
 		assert.Empty(t, out.stdout)
 	}
+}
+
+func TestAnObjectWithoutKeysIsAnAnswer(t *testing.T) {
+	jwk, err := json.Marshal(logtotest.NewKey("ES384").JWK())
+	require.NoError(t, err)
+	for set, status := range map[string]int{
+		`{"keys":[]}`: refused, string(jwk): refused, `{}`: refused, `{"keys":1}`: refused,
+		``: undecided, `[]`: undecided, `{"keys":[`: undecided,
+	} {
+		file := keyFile(t)
+		require.NoError(t, os.WriteFile(file, []byte(set), 0o600))
+		people := session{}.run(t, "keys", "-keys", file)
+		assert.Equal(t, status, people.status, set)
+		assert.Contains(t, people.stderr, "key", set)
+		machines := session{}.run(t, "keys", "-keys", file, "-json")
+		assert.Equal(t, status, machines.status, set)
+		assert.Equal(t, status == refused, machines.stdout == "{\"keys\":[]}\n", machines.stdout)
+	}
+	logto := startLogto(t)
+	logto.Disturb(logtotest.EmptyKeySet())
+	out := session{}.run(t, "keys", "-endpoint", logto.Endpoint())
+	assert.Equal(t, refused, out.status)
+	assert.Contains(t, out.stderr, "no usable key")
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const maxKeySet = 1 << 20
@@ -100,6 +102,14 @@ func (w *watcher) whyNoKeys() string {
 		return show(why.Error())
 	}
 	return "no answer in time"
+}
+
+// hasObject reports whether the last set is one, be it without keys.
+func (w *watcher) hasObject() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	set := jsontext.Value(w.set)
+	return set.Kind() == '{' && set.IsValid(jsontext.AllowDuplicateNames(true))
 }
 
 // published are the keys of the last set.
