@@ -43,6 +43,8 @@ func adviseSignature(q *inquiry) []string {
 func adviseNoKeys(q *inquiry) []string {
 	lines := one("no keys: %s", q.watch.whyNoKeys())
 	switch {
+	case q.keys.file != "" && len(q.watch.published()) == 0:
+		return append(lines, "-keys takes the whole answer of Logto's /oidc/jwks, in a file")
 	case q.keys.file != "":
 		return append(lines, "logtoguard keys -keys "+show(q.keys.file)+" says what is in the file")
 	case q.keys.jwksURL == "":

@@ -56,7 +56,7 @@ type inquiry struct {
 
 func (p *program) explain(ctx context.Context, args []string) error {
 	q := &inquiry{watch: newWatcher(ctx, p.now)}
-	flags, asJSON, err := p.explainFlags(q, args)
+	flags, asJSON, err := p.explainFlags(ctx, q, args)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (p *program) explain(ctx context.Context, args []string) error {
 	return q.exit()
 }
 
-func (p *program) explainFlags(q *inquiry, args []string) (flags *flag.FlagSet, asJSON bool, err error) {
+func (p *program) explainFlags(ctx context.Context, q *inquiry, args []string) (flags *flag.FlagSet, asJSON bool, err error) {
 	var cfg logtoguard.Config
 	var scopes words
 	flags = flag.NewFlagSet("explain", flag.ContinueOnError)
@@ -99,6 +99,9 @@ func (p *program) explainFlags(q *inquiry, args []string) (flags *flag.FlagSet, 
 	if err := p.parse(flags, explainHelp, args); err != nil {
 		return nil, false, err
 	}
+	if flags.NArg() > 1 {
+		return nil, false, misused("it takes one token, and the flags come before it")
+	}
 	if cfg.ClockSkew == 0 {
 		cfg.ClockSkew = -1 // Config's way to say none
 	}
@@ -110,7 +113,7 @@ func (p *program) explainFlags(q *inquiry, args []string) (flags *flag.FlagSet, 
 		normal, _ := endpoint.Normalize("", address, q.cfg.InsecureHTTP)
 		q.issuers = append(q.issuers, normal+"/oidc")
 	}
-	return flags, asJSON, q.keys.load(q.watch)
+	return flags, asJSON, q.keys.load(ctx, q.watch)
 }
 
 // judge asks the library, as a guarded route would.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -86,13 +87,13 @@ func (k *keyFlags) define(flags *flag.FlagSet) {
 }
 
 // load has the watcher ask Logto, or the file.
-func (k *keyFlags) load(w *watcher) error {
-	w.base = http.DefaultTransport
+func (k *keyFlags) load(ctx context.Context, w *watcher) error {
+	w.base, w.file = http.DefaultTransport, k.file
 	if k.file == "" {
 		return nil
 	}
-	set, err := readKeyFile(k.file)
-	w.base = set
+	set, err := interruptible(ctx, func() (string, error) { return readKeyFile(k.file) })
+	w.base = keySet(set)
 	return err
 }
 
@@ -122,20 +123,20 @@ func (k *keyFlags) where() string {
 	return strings.TrimSuffix(strings.TrimRight(k.endpoint, "/"), "/oidc") + "/oidc/jwks"
 }
 
-func readKeyFile(name string) (keySet, error) {
+func readKeyFile(name string) (string, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, misused("-keys: %v", err)
+		return "", misused("-keys: %v", err)
 	}
 	defer file.Close()
 	set, err := io.ReadAll(io.LimitReader(file, maxKeySet+1))
 	switch {
 	case err != nil:
-		return nil, misused("-keys: %v", err)
+		return "", misused("-keys: %v", err)
 	case len(set) > maxKeySet:
-		return nil, misused("-keys: %s is longer than 1 MiB", name)
+		return "", misused("-keys: %s is longer than 1 MiB", name)
 	}
-	return set, nil
+	return string(set), nil
 }
 
 // newGuard makes a guard, and speaks of faults by the names of the flags.

@@ -21,8 +21,6 @@ const maxInput = 64 << 10
 func (p *program) readToken(ctx context.Context, args []string, q *inquiry) (string, error) {
 	var given string
 	switch {
-	case len(args) > 1:
-		return "", misused("it takes one token, and the flags come before it")
 	case len(args) == 1 && args[0] != "-":
 		given = args[0]
 		q.notes = append(q.notes, "a token in the arguments stays in the shell's history: standard input keeps it out")
@@ -58,12 +56,12 @@ func (p *program) read(ctx context.Context, what string) (string, error) {
 	}
 	return interruptible(ctx, func() (string, error) {
 		data, err := io.ReadAll(input)
-		return string(data), err
+		return string(data), fromInput(err)
 	})
 }
 
 // interruptible is read, until ctx ends. Nothing can break off a read of a terminal
-// or a pipe: then it ends with the process.
+// or a pipe, named or not: then it ends with the process.
 func interruptible(ctx context.Context, read func() (string, error)) (string, error) {
 	type answer struct {
 		text string
@@ -78,11 +76,15 @@ func interruptible(ctx context.Context, read func() (string, error)) (string, er
 	case <-ctx.Done():
 		return "", &failure{undecided, "interrupted"}
 	case a := <-answered:
-		if a.err != nil {
-			return "", &failure{undecided, fmt.Sprintf("standard input can't be read: %v", a.err)}
-		}
-		return a.text, nil
+		return a.text, a.err
 	}
+}
+
+func fromInput(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("standard input can't be read: %w", err)
 }
 
 func isTerminal(file *os.File) bool {
@@ -113,7 +115,7 @@ func (p *program) ask(ctx context.Context, terminal *os.File, input io.Reader, w
 		if errors.Is(err, io.EOF) {
 			err = nil
 		}
-		return strings.TrimSpace(line), err
+		return strings.TrimSpace(line), fromInput(err)
 	})
 	if strings.ContainsFunc(line, unicode.IsControl) {
 		return "", misused("the %s holds control characters, from keys such as backspace: paste it in one go", what)

@@ -3,12 +3,16 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard/logtotest"
 )
@@ -59,6 +63,29 @@ func TestInputThatDoesNotCome(t *testing.T) {
 	assert.Contains(t, stderr.String(), "interrupted")
 }
 
+func TestKeyFileThatDoesNotCome(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	defer reader.Close()
+	defer writer.Close()
+	file := fmt.Sprintf("/dev/fd/%d", reader.Fd())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{{"keys", "-keys", file}, {"explain", "-endpoint", "http://127.0.0.1:1", "-audience", shopping, "-keys", file}} {
+		var stderr strings.Builder
+		p := &program{stdin: strings.NewReader("a.b.c"), stdout: io.Discard, stderr: &stderr, now: time.Now}
+		assert.Equal(t, undecided, p.run(ctx, args))
+		assert.Equal(t, "logtoguard "+args[0]+": interrupted\n", stderr.String())
+	}
+}
+
+func TestInputThatBreaksOff(t *testing.T) {
+	var stderr strings.Builder
+	p := &program{stdin: iotest.ErrReader(io.ErrUnexpectedEOF), stdout: io.Discard, stderr: &stderr, now: time.Now}
+	assert.Equal(t, undecided, p.run(t.Context(), []string{"explain", "-endpoint", "http://127.0.0.1:1", "-audience", shopping}))
+	assert.Equal(t, "logtoguard explain: standard input can't be read: unexpected EOF\n", stderr.String())
+}
+
 // endless is input without an end. It counts what is read.
 type endless struct{ read int }
 
@@ -94,6 +121,7 @@ func TestWrongUsage(t *testing.T) {
 		{"not encrypted", []string{"explain", "-endpoint", "http://logto.example", "-audience", "a"}, "or set -insecure-http"},
 		{"too much skew", []string{"explain", "-endpoint", endpoint, "-audience", "a", "-clock-skew", "1h"}, "-clock-skew of 1h0m0s"},
 		{"two tokens", []string{"explain", "-endpoint", endpoint, "-audience", "a", token[1:], token}, "one token"},
+		{"flags after the token", []string{"explain", token[1:], "-endpoint", endpoint, "-audience", "a"}, "one token, and the flags come before it"},
 		{"a token for a flag", []string{"explain", token}, "left out"},
 		{"a token for a flag's value", []string{"explain", "-clock-skew", token}, "left out"},
 		{"an unknown flag", []string{"explain", "-issuer", "x"}, "-issuer"},

@@ -113,7 +113,7 @@ func (p *program) keys(ctx context.Context, args []string) error {
 		from.endpoint = cmp.Or(from.endpoint, nowhere)
 	}
 	w := newWatcher(ctx, p.now)
-	if err := from.load(w); err != nil {
+	if err := from.load(ctx, w); err != nil {
 		return err
 	}
 	failed := w.ready(from.config(w))

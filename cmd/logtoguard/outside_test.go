@@ -86,8 +86,9 @@ func TestOffline(t *testing.T) {
 		{"its key", keyFile(t, logto.Key().JWK()), fine, ""},
 		{"another's", keyFile(t, other.Key().JWK()), refused, "published are: " + other.Key().ID()},
 		{"another's, and its key with what is secret", keyFile(t, other.Key().JWK(), private), refused, "but logtoguard can't use it"},
-		{"no keys", keyFile(t), undecided, "no usable key"},
-		{"no key set", garbage, undecided, "not a key set"},
+		{"no keys", keyFile(t), undecided, "keys.json: no usable key"},
+		{"no key set", garbage, undecided, "keys.json: not a key set"},
+		{"its key with what is secret", keyFile(t, private), undecided, "logtoguard keys -keys "},
 		{"too long", long, wrongUsage, "longer than 1 MiB"},
 		{"no file", long + ".gone", wrongUsage, "no such file"},
 	} {
@@ -95,6 +96,8 @@ func TestOffline(t *testing.T) {
 			out := explain(row.file)
 			assert.Equal(t, row.status, out.status)
 			assert.Contains(t, out.stdout+out.stderr, row.words)
+			assert.NotContains(t, out.stdout+out.stderr, "GET ")
+			assert.Equal(t, strings.HasPrefix(row.words, "logtoguard keys"), strings.Contains(out.stdout, "says what is in the file"))
 		})
 	}
 	assert.Zero(t, logto.Requests("/oidc/jwks")+other.Requests("/oidc/jwks"))

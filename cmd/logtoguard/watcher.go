@@ -33,6 +33,7 @@ func (set keySet) RoundTrip(r *http.Request) (*http.Response, error) {
 // guard judges: what is remembered here is for advice.
 type watcher struct {
 	base http.RoundTripper
+	file string // that the keys are from; "": Logto is asked
 	now  func() time.Time
 
 	answered chan struct{} // closed after the first answer, or when none came
@@ -96,12 +97,17 @@ func (w *watcher) await(ctx context.Context) {
 	}
 }
 
-// whyNoKeys is the guard's own word on it.
+// whyNoKeys is the guard's own word on it, less the address if nobody was asked.
 func (w *watcher) whyNoKeys() string {
-	if why := context.Cause(w.failed); why != nil {
-		return show(why.Error())
+	cause := context.Cause(w.failed)
+	if cause == nil {
+		return "no answer in time"
 	}
-	return "no answer in time"
+	why := cause.Error()
+	if _, fault, ok := strings.Cut(why, ": "); ok && w.file != "" {
+		why = w.file + ": " + fault
+	}
+	return show(why)
 }
 
 // hasObject reports whether the last set is one, be it without keys.
