@@ -111,7 +111,7 @@ func timeOf(name string) func(*inquiry) string {
 		if t, ok := q.token.claims.instant(name); ok {
 			return clock(t) + ", " + relative(t, q.at)
 		}
-		return showValue(q.token.claims.get(name))
+		return showJSON(q.token.claims.get(name))
 	}
 }
 

@@ -199,13 +199,22 @@ func show(s string) string {
 	return s
 }
 
-// showValue shows strings as they are, and all else as JSON. Nil is absent.
+// absent stands for a member that is not there.
+const absent = "none"
+
+// showValue shows strings as they are, unless they read like something else, and
+// all else as JSON.
 func showValue(raw jsontext.Value) string {
-	if raw == nil {
-		return "none"
+	s, ok := textOf(raw)
+	if !ok || s == absent || jsontext.Value(s).IsValid() {
+		return showJSON(raw)
 	}
-	if s, ok := textOf(raw); ok {
-		return show(s)
+	return show(s)
+}
+
+func showJSON(raw jsontext.Value) string {
+	if raw == nil {
+		return absent
 	}
 	return show(string(raw))
 }

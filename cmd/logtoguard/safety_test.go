@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -155,4 +156,36 @@ func TestShow(t *testing.T) {
 		assert.Equal(t, want, show(s))
 	}
 	assert.False(t, strings.ContainsFunc(show(hostile), unicode.IsControl))
+}
+
+// A string that reads like another value, or like none, is told apart from it.
+func TestShowValue(t *testing.T) {
+	for raw, want := range map[string]string{
+		``: "none", `"none"`: `"none"`, `"abc"`: "abc", `1`: "1", `"1"`: `"1"`, `null`: "null", `"null"`: `"null"`,
+		`["a"]`: `["a"]`, `"[\"a\"]"`: `"[\"a\"]"`, `"\"a\""`: `"\"a\""`, `""`: `""`,
+	} {
+		var value jsontext.Value
+		if raw != "" {
+			value = jsontext.Value(raw)
+		}
+		assert.Equal(t, want, showValue(value), raw)
+	}
+	logto := startLogto(t)
+	for _, row := range []struct {
+		edit         func(*logtotest.Draft)
+		check, found string
+	}{
+		{set("exp", "1"), "exp", `"1"`},
+		{set("exp", "2026-11-22"), "exp", `"2026-11-22"`},
+		{set("exp", nil), "exp", "none"},
+		{setHeader("alg", "none"), "alg", `"none"`},
+		{setHeader("alg", nil), "alg", "none"},
+	} {
+		out := session{stdin: logto.Mint(logtotest.Token{}, row.edit)}.run(t, "explain", "-endpoint", logto.Endpoint(), "-audience", shopping, "-json")
+		for _, c := range out.report(t).Checks {
+			if c.Name == row.check {
+				assert.Equal(t, []string{"failed", row.found}, []string{c.Result, c.Found})
+			}
+		}
+	}
 }
