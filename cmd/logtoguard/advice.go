@@ -133,9 +133,9 @@ func adviseIssuer(q *inquiry) []string {
 }
 
 func adviseTime(q *inquiry) []string {
+	name := q.failedName()
 	advice := "expired " + relative(q.time("exp"), q.at) + ": get a new one"
 	if errors.Is(q.err, logtoguard.ErrNotYetValid) {
-		name := q.failedName()
 		advice = fmt.Sprintf("its %s is %s", name, relative(q.time(name), q.at))
 		if name == "nbf" {
 			advice += ": only the tenant's custom-claims script sets it"
@@ -146,6 +146,8 @@ func adviseTime(q *inquiry) []string {
 		advice += "; your clock is " + span(behind) + " behind Logto's: set it"
 	case behind < -notable:
 		advice += "; your clock is " + span(-behind) + " ahead of Logto's: set it"
+	case name == "iat":
+		advice += ": set the clock of this machine, or of whatever issued it"
 	}
 	return []string{advice}
 }

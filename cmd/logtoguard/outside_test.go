@@ -43,6 +43,8 @@ func TestClocksAreCompared(t *testing.T) {
 		{"from a cache", expired, "Age", "7", "expired 3 minutes ago: get a new one"},
 		{"no date", expired, "Date", "now", "expired 3 minutes ago: get a new one"},
 		{"issued later", later, "Date", at(3 * time.Minute), "its iat is in 3 minutes; your clock is 3 minutes behind Logto's: set it"},
+		{"issued later, clocks agree", later, "Date", at(0), "its iat is in 3 minutes: set the clock of this machine, or of whatever issued it"},
+		{"issued later, no date", later, "Date", "now", "its iat is in 3 minutes: set the clock of this machine, or of whatever issued it"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			logto.Disturb(answeredAt(row.header, row.date))
