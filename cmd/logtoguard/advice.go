@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/endpoint"
 )
 
 // remedies are what to do, by what the library refused with. There is one for each
@@ -76,15 +77,26 @@ func adviseMalformed(q *inquiry) []string {
 		return one("its header demands an extension (crit), which Logto never does: it was not issued by Logto")
 	case t.looksWhole() && t.header.text("kid") == "":
 		return one("its header names no key: it was not issued by Logto")
-	case len(t.parts) == 5:
+	case !t.sendable:
+		return adviseNoToken()
+	case len(t.parts) == 5 && t.header.has("enc"):
 		return one("five parts are an encrypted token (JWE): ask Logto for an access token")
+	case len(t.parts) == 5:
+		return one("five parts are two tokens in a row: was it pasted twice?")
 	}
-	return one("it was changed or cut when it was copied: copy it again, whole and without line breaks; " +
-		"of the token endpoint's answer, send the value of access_token only")
+	return one("it was changed or cut when it was copied: copy it again, whole")
+}
+
+func adviseNoToken() []string {
+	return one("this is no token: it holds a space, or another character that none may have, and an API may answer otherwise to it; " +
+		"send the access token alone, whole and without line breaks; of the token endpoint's answer, the value of access_token only")
 }
 
 func adviseOpaque(q *inquiry) []string {
-	if q.cfg.OrganizationTokens {
+	switch {
+	case !q.token.sendable:
+		return adviseNoToken()
+	case q.cfg.OrganizationTokens:
 		return one("opaque: the client asked for no organization; ask for it with organization_id=…")
 	}
 	return one("opaque: the client asked for no resource; ask for it with resource=%s, when signing in and when requesting the token",
@@ -115,16 +127,17 @@ func adviseAlgorithm(q *inquiry) []string {
 
 func adviseIssuer(q *inquiry) []string {
 	issuer := q.token.claims.text("iss")
+	domain, isLogto := strings.CutSuffix(issuer, "/oidc")
+	// No endpoint, however it is set, leads to an issuer that is not in normal form.
+	if normal, err := endpoint.Normalize("", domain, true); !isLogto || err != nil || normal != domain {
+		return one("Logto's issuers end in /oidc, without a slash, and their host is in lower case: this token is of another issuer")
+	}
 	for _, expected := range q.issuers {
 		if how := nearMiss(issuer, expected); how != "" {
 			return one("issuer is %s, %s: -endpoint has to be Logto's own setting ENDPOINT, to the letter", show(issuer), how)
 		}
 	}
-	domain, isLogto := strings.CutSuffix(issuer, "/oidc")
-	switch {
-	case issuer == "" || !isLogto:
-		return one("Logto's issuers end in /oidc: this token is of another issuer")
-	case q.publishedKey() != nil:
+	if q.publishedKey() != nil {
 		return one("it names a key of this Logto, which has another address too: -endpoint has to be Logto's own setting ENDPOINT; "+
 			"or, if %s is a custom domain of the tenant, allow it with -custom-domain %[1]s", show(domain))
 	}

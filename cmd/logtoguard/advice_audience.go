@@ -15,11 +15,12 @@ func adviseAudience(q *inquiry) []string {
 	if !ok || len(found) == 0 {
 		return one("aud has to be a string or an array of strings, as Logto writes it")
 	}
+	isExpected := func(s string) bool { return slices.Contains(q.cfg.Audience, s) }
 	isOrganization := func(s string) bool { return strings.HasPrefix(s, organizationPrefix) }
 	switch {
 	case q.cfg.OrganizationTokens && !slices.ContainsFunc(found, isOrganization):
 		return one("this is no organization token: ask Logto for it with organization_id and without resource; or judge it with -audience instead of -organization-tokens")
-	case q.cfg.OrganizationTokens:
+	case q.cfg.OrganizationTokens, slices.ContainsFunc(found, isExpected):
 		return one("one token, one organization: Logto names no more than one")
 	case slices.ContainsFunc(found, isOrganization):
 		return one("this is an organization token, without an API resource: send the access token for %s; "+

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ const maxRead = 16 << 10
 // is judged by it, and nobody has verified it.
 type reading struct {
 	size      int
+	sendable  bool // a token68, so that it can follow Bearer
 	parts     []string
 	header    object
 	claims    object
@@ -25,11 +27,15 @@ type reading struct {
 	encoded   bool // all parts are strict base64url
 }
 
+// token68 is that of RFC 9110, section 11.2.
+var token68 = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+
 func read(token string) (r reading) {
 	r.size = len(token)
 	if r.size > maxRead {
 		return r
 	}
+	r.sendable = token68.MatchString(token)
 	r.parts = strings.Split(token, ".")
 	if len(r.parts) < 2 {
 		return r
