@@ -16,6 +16,7 @@ import (
 	"hash"
 	"log/slog"
 	"math/big"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -111,6 +112,9 @@ func TestSignatureAttacks(t *testing.T) {
 		"a byte before":         append([]byte{0}, good...),
 		"a byte behind":         append(append([]byte{}, good...), 0),
 		"a zero byte in each":   append(append(append([]byte{0}, good[:48]...), 0), good[48:]...),
+		"a zero byte between":   slices.Concat(good[:48], []byte{0}, good[48:]),
+		"a zero half between":   slices.Concat(good[:48], make([]byte, 48), good[48:]),
+		"a zero byte before s":  slices.Concat(good[:48], []byte{0}, good[48:95]),
 		"twice":                 append(append([]byte{}, good...), good...),
 		"the length of ES256":   good[:64],
 		"the length of ES512":   append(append([]byte{}, good...), make([]byte, 36)...),

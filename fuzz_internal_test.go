@@ -87,7 +87,7 @@ func (k *key) isDescribedBy(jwk map[string]any) bool {
 	switch {
 	case jwk["kid"] != k.id, jwk["d"] != nil, jwk["k"] != nil:
 		return false
-	case used && use != "sig" && use != "" && use != nil, restricted && !slices.Contains(operations, any("verify")):
+	case used && use != "sig", restricted && !slices.Contains(operations, any("verify")):
 		return false
 	}
 	switch public := k.public.(type) {

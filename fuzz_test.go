@@ -1,6 +1,7 @@
 package logtoguard_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -79,6 +80,36 @@ func FuzzSigned(f *testing.F) {
 	})
 }
 
+// FuzzSpoiled changes the signature of a token that is good. ECDSA has a second one
+// for each, which can't be found without knowing of it.
+func FuzzSpoiled(f *testing.F) {
+	all := fuzzedAll(f)
+	for i := range all {
+		for _, at := range []uint16{0, 1, 32, 48, 66, 255, 1000} {
+			f.Add(byte(i), at, byte(0), []byte{0})
+			f.Add(byte(i), at, byte(1), []byte{})
+			f.Add(byte(i), at, byte(1), []byte{0x80})
+			f.Add(byte(i), at, byte(0), make([]byte, 48))
+		}
+	}
+	var tokens [][]string
+	for _, s := range all {
+		token := s.logto.Mint(logtotest.Token{Subject: "shop", Scopes: []string{"read:products"}})
+		require.Equal(f, http.StatusNoContent, serve(s.handler, "Bearer "+token).Code)
+		tokens = append(tokens, strings.Split(token, "."))
+	}
+	f.Fuzz(func(t *testing.T, algorithm byte, at uint16, cut byte, inserted []byte) {
+		i := int(algorithm) % len(all)
+		good := decode(tokens[i][2])
+		from := int(at) % (len(good) + 1)
+		spoiled := slices.Concat(good[:from], inserted, good[min(from+int(cut), len(good)):])
+		if bytes.Equal(good, spoiled) {
+			return
+		}
+		checkRefusal(t, serve(all[i].handler, "Bearer "+tokens[i][0]+"."+tokens[i][1]+"."+encoded(spoiled)))
+	})
+}
+
 // fuzzTarget is a guarded route that asks for a scope, and the stand-in that it trusts.
 type fuzzTarget struct {
 	logto   *logtotest.Server
@@ -149,14 +180,14 @@ var refusalsOfTokens = func() map[string]int {
 // checkRefusal wants a whole answer of the table: status, challenge, headers, body.
 func checkRefusal(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()
-	var body struct {
-		Code        string `json:"error"`
-		Description string `json:"error_description"`
-	}
+	var body map[string]string
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body))
-	status, known := refusalsOfTokens[body.Description]
+	description := body["error_description"]
+	status, known := refusalsOfTokens[description]
 	require.True(t, known, "status %d: %s", w.Code, w.Body)
-	require.Equal(t, status, w.Code, body.Description)
+	require.Equal(t, status, w.Code, description)
+	code, want := challengeOf(status, description)
+	require.Equal(t, map[string]string{"error": code, "error_description": description}, body)
 
 	challenge := w.Header().Get("WWW-Authenticate")
 	require.Equal(t, http.Header{
@@ -166,20 +197,20 @@ func checkRefusal(t *testing.T, w *httptest.ResponseRecorder) {
 	}, w.Header())
 	scheme, parameters := parseChallenge(t, challenge)
 	require.Equal(t, "Bearer", scheme)
-	require.Equal(t, wantParameters(status, body.Code, body.Description), parameters)
+	require.Equal(t, want, parameters)
 }
 
-// wantParameters are those of RFC 6750, section 3.
-func wantParameters(status int, code, description string) map[string]string {
+// challengeOf is what RFC 6750, section 3, has in the challenge, and the error in the body.
+func challengeOf(status int, description string) (code string, parameters map[string]string) {
 	switch {
-	case code == "no_token":
-		return map[string]string{}
+	case strings.HasPrefix(description, "no access token"):
+		return "no_token", map[string]string{}
 	case status == http.StatusBadRequest:
-		return map[string]string{"error": "invalid_request"}
+		return "invalid_request", map[string]string{"error": "invalid_request"}
 	case status == http.StatusForbidden:
-		return map[string]string{"error": "insufficient_scope", "scope": "read:products"}
+		return "insufficient_scope", map[string]string{"error": "insufficient_scope", "scope": "read:products"}
 	}
-	return map[string]string{"error": "invalid_token", "error_description": description}
+	return "invalid_token", map[string]string{"error": "invalid_token", "error_description": description}
 }
 
 // faultOf names the first thing that an accepted token lacks.

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"math/big"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -119,6 +120,8 @@ func oddAnyKeys() []odd {
 
 		{"use enc", set("use", "enc"), unknown, "use"},
 		{"use in capitals", set("use", "SIG"), unknown, "use"},
+		{"use empty", set("use", ""), unknown, "use"},
+		{"use null", text(func(s string) string { return strings.Replace(s, `"use":"sig"`, `"use":null`, 1) }), unknown, "skipped"},
 		{"use not a string", set("use", 1), unknown, "skipped"},
 		{"key_ops without verify", set("key_ops", []string{"sign"}), unknown, "key_ops"},
 		{"key_ops empty", set("key_ops", []string{}), unknown, "key_ops"},
@@ -148,6 +151,7 @@ func oddAnyKeys() []odd {
 			return []any{k, twin, k}
 		}, unknown, "two different keys"},
 
+		{"a private member without the others", set("qi", "AQAB"), unknown, "private"},
 		{"null", instead(nil), unknown, "object"},
 		{"a string", instead("key"), unknown, "object"},
 		{"a number", instead(1), unknown, "object"},
@@ -197,6 +201,10 @@ func oddRSAKeys(t *testing.T) []odd {
 		n.And(n, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(bits)), big.NewInt(1)))
 		return encoded(n.Bytes())
 	}
+	long := func(bits int) string {
+		n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
+		return encoded(n.Add(n, private.N).Bytes())
+	}
 	even := new(big.Int).Sub(private.N, big.NewInt(1))
 	return []odd{
 		{"with alg RS256", set("alg", "RS256"), nil, ""},
@@ -205,6 +213,8 @@ func oddRSAKeys(t *testing.T) []odd {
 		{"1,024 bits", set("n", short(1024)), unknown, "weak"},
 		{"2,047 bits", set("n", short(2047)), unknown, "weak"},
 		{"1,024 bits with zeros in front", set("n", "AAAA"+encoded(make([]byte, 1023))+short(1024)), unknown, "weak"},
+		{"8,193 bits", set("n", long(8193)), unknown, "too large"},
+		{"a million bits", set("n", long(1_000_000)), unknown, "too large"},
 		{"even modulus", set("n", encoded(even.Bytes())), unknown, "weak"},
 		{"no modulus", set("n", nil), unknown, "skipped"},
 		{"exponent 0", set("e", "AA"), unknown, "weak"},
