@@ -51,6 +51,7 @@ func newTryout(logto *logtotest.Server, resource string, guard *logtoguard.Guard
 	handleLocal("POST /demo/id-token", guard.Handler(t.variant(makeIDToken)))
 	mux.Handle("GET /healthz", api)
 	mux.Handle("GET /readyz", api)
+	mux.Handle("/.well-known/", api)
 	mux.Handle("/", explainPass(api))
 	return mux, nil
 }

@@ -22,6 +22,7 @@ func explained(t *testing.T) *fixture {
 		Endpoint:     f.logto.Endpoint(),
 		Audience:     []string{audience},
 		Logger:       discard(),
+		Metadata:     &logtoguard.Metadata{URL: "http://127.0.0.1:8080/.well-known/oauth-protected-resource"},
 		ErrorHandler: explainRefusal,
 	})
 	require.NoError(t, err)
@@ -148,9 +149,12 @@ func TestStepsOfWhatIsNotTheToken(t *testing.T) {
 	require.NotRegexp(t, "passed|failed", summary(stepsOf(errors.New("the disk is gone"))))
 }
 
-func TestProbesHaveNoSteps(t *testing.T) {
-	h := explained(t).tryout(t)
-	for _, path := range []string{"/healthz", "/readyz"} {
+// Where no guard stands, no check was passed.
+func TestNoStepsOutsideOfTheGuard(t *testing.T) {
+	f := explained(t)
+	h, err := newTryout(f.logto, audience, f.guard, discoverable(f.guard, f.api()), discard())
+	require.NoError(t, err)
+	for _, path := range []string{"/healthz", "/readyz", "/.well-known/oauth-protected-resource"} {
 		res := ask(h, "GET", path, "", wantSteps, "yes")
 		require.Equal(t, 200, res.Code)
 		require.Empty(t, res.Header().Get(stepsHeader))

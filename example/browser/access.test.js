@@ -1,5 +1,5 @@
-// The page for everybody: by keyboard, on any screen, in light and dark, without
-// JavaScript, and when things take their time or go wrong.
+// The page for everybody: by keyboard, on any screen, in light and dark, and
+// without JavaScript.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { startBrowser, startExample } from './example.js'
@@ -7,7 +7,10 @@ import { call, checkAccess, checkWidth, claim, openPage, pick, send } from './pa
 
 let example
 let browser
-before(async () => { [example, browser] = await Promise.all([startExample(), startBrowser()]) })
+before(async () => {
+  example = await startExample()
+  browser = await startBrowser()
+})
 after(async () => {
   await browser?.close()
   await example?.stop()
@@ -123,58 +126,6 @@ test('the expiry runs down, and a new token can be had', async () => {
   assert.notEqual(await page.locator('#raw2').textContent(), first)
   assert.equal((await call(page, 'GET /products')).status, '200 OK')
   await close()
-})
-
-// hold keeps a request back until what it returns is called, which waits for the answer.
-async function hold(page, path, body) {
-  let release
-  const released = new Promise((resolve) => { release = resolve })
-  const held = (request) => request.url().endsWith(path) && (request.postData() ?? '').includes(body)
-  await page.route(`**${path}`, async (route) => {
-    if (held(route.request())) await released
-    await route.continue()
-  })
-  return async () => {
-    const answer = page.waitForResponse((response) => held(response.request()))
-    release()
-    await (await answer).finished()
-  }
-}
-
-test('an answer that comes late is not taken for the present one', async () => {
-  const { page, close } = await openPage(browser, example.api)
-  await claim(page, 'sub', 'shop-manager')
-  const releaseReader = await hold(page, '/demo/token', 'shop-reader')
-  await page.getByRole('radio', { name: 'shop-reader' }).check()
-  await pick(page, 'no-role')
-  await releaseReader()
-  assert.match((await call(page, 'GET /products')).why, /holds no scope at all/)
-  assert.ok((await page.locator('#request').textContent()).includes(btoa('no-role:no-role-secret')))
-
-  const releaseExpired = await hold(page, '/demo/expired', '')
-  await page.getByRole('radio', { name: 'Expired' }).check()
-  await send(page, 'An ID token', 'who has signed in')
-  await claim(page, 'sub', 'no-role') // it is made of the token that was issued
-  await releaseExpired()
-  assert.match((await call(page, 'GET /me')).why, /not an access token/)
-  await close()
-})
-
-test('an example that has ended is told of, and one that is back is found', async () => {
-  const { page, close } = await openPage(browser, example.api)
-  await pick(page, 'shop-reader')
-  const products = page.getByRole('button', { name: 'GET /products', exact: true })
-  const trouble = page.getByRole('alert').getByText('Is it still running?')
-  await page.route('**', (route) => route.abort('connectionrefused'))
-  await products.click()
-  await trouble.waitFor()
-  await page.getByRole('radio', { name: 'no-role' }).check()
-  await page.locator('#parts').waitFor({ state: 'hidden' })
-  await trouble.waitFor()
-  await page.unroute('**')
-  assert.match((await call(page, 'GET /products')).why, /holds no scope at all/)
-  assert.equal(await page.getByRole('alert').count(), 0, 'the trouble is over')
-  await close({ allow: /ERR_CONNECTION_REFUSED/ })
 })
 
 test('without JavaScript the page says what to do', async () => {

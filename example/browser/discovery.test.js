@@ -70,9 +70,9 @@ test('a challenge leads to the metadata', async () => {
   assert.deepEqual(document, await discover(new URL(api)))
 })
 
-test('a strict client refuses an indicator that is not the address', async () => {
+test('a strict client refuses an indicator that is not the address', async (t) => {
   const other = await startExample() // its audience is https://shopping.api
+  t.after(() => other.stop())
   const refused = await discover(new URL(other.api)).catch((error) => error)
   assert.equal(refused.code, 'OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED')
-  await other.stop()
 })

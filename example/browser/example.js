@@ -14,6 +14,7 @@ const source = dirname(dirname(fileURLToPath(import.meta.url)))
 // unless the settings name a Logto. It gives the addresses that the example prints.
 export async function startExample(settings = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'shopping-'))
+  process.once('exit', () => rmSync(directory, { recursive: true }))
   const binary = join(directory, 'example')
   execFileSync('go', ['build', '-buildvcs=false', '-o', binary, '.'], { cwd: source, stdio: 'inherit' })
   const env = { ...process.env, LOGTO_ENDPOINT: '', LOGTO_AUDIENCE: '', LOGTO_JWKS_URL: '', LOGTO_INSECURE_HTTP: '', METADATA_URL: '' }
@@ -32,7 +33,6 @@ export async function startExample(settings = {}) {
     async stop() {
       program.kill('SIGTERM')
       await ended
-      rmSync(directory, { recursive: true })
       return log
     },
   }

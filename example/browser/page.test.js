@@ -6,7 +6,10 @@ import { call, claim, openPage, pick, send } from './page.js'
 
 let example
 let browser
-before(async () => { [example, browser] = await Promise.all([startExample(), startBrowser()]) })
+before(async () => {
+  example = await startExample()
+  browser = await startBrowser()
+})
 after(async () => {
   await browser?.close()
   const log = await example?.stop()
@@ -84,6 +87,7 @@ for (const [column, application] of applications.entries()) {
       const said = failed === 'scope' && application === 'acme-bot' ? elsewhere : descriptions[failed]
       assert.deepEqual(JSON.parse(got.body), { error: 'insufficient_scope', error_description: said }, route)
       assert.equal(got.why, `403 Forbidden: ${why(application, route, failed, needs)}`)
+      assert.equal(got.words.at(-1), 'the document there says which Logto gives tokens for this API', route)
       assert.equal(got.words.some((text) => text === `a token needs ${needs} here`), failed === 'scope', route)
     }
     await close()
