@@ -70,7 +70,7 @@ func TestETagThatCannotBeSentBack(t *testing.T) {
 					})
 				})
 				guard := s.readyGuard(t)
-				for range 30 * 24 {
+				for range 30 {
 					time.Sleep(time.Hour)
 					accept(t, guard, s.mint())
 				}
