@@ -125,11 +125,13 @@ func ExampleServer_DropPrevious() {
 	defer stop()
 
 	old := logto.Mint(logtotest.Token{Subject: "alice"})
+	judge(guard, old)
 	logto.Rotate("")
 	logto.DropPrevious()
 	judge(guard, logto.Mint(logtotest.Token{Subject: "bob"}))
 	judge(guard, old)
 	// Output:
+	// let in: alice
 	// let in: bob
 	// refused: the token is signed by a key that the issuer does not publish
 }
