@@ -72,7 +72,7 @@ func TestNoAdviceIsEmpty(t *testing.T) {
 
 // Of two faults the library finds the one first that comes first in the list.
 func TestChecksAreInTheLibrarysOrder(t *testing.T) {
-	logto := startLogto(t)
+	logto := startLogto(t, noon)
 	var rows []int // one for each check that an edit can fail
 	for i, row := range refusals {
 		first := !slices.ContainsFunc(rows, func(j int) bool { return refusals[j].check == row.check })
@@ -96,7 +96,7 @@ func TestChecksAreInTheLibrarysOrder(t *testing.T) {
 			flags := []string{"explain", "-endpoint", logto.Endpoint(), "-audience", shopping, "-json"}
 			require.ErrorAs(t, judged(t, logto.Endpoint(), minted, flags), &want)
 			require.ErrorIs(t, want, one.is, "%s before %s", one.name, other.name)
-			require.Equal(t, one.check, session{stdin: minted}.run(t, flags...).report(t).failed(), "%s before %s", one.name, other.name)
+			require.Equal(t, one.check, session{stdin: minted, now: noon}.run(t, flags...).report(t).failed(), "%s before %s", one.name, other.name)
 		}
 	}
 }

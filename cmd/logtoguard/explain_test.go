@@ -93,7 +93,8 @@ func edits(list ...func(*logtotest.Draft)) []func(*logtotest.Draft) { return lis
 
 func instead(token string) func(string) string { return func(string) string { return token } }
 
-func ago(d time.Duration) int64 { return time.Now().Add(-d).Unix() }
+// ago is a time in a token that is judged at noon.
+func ago(d time.Duration) int64 { return noon().Add(-d).Unix() }
 
 // chosen is the value of a flag, or "".
 func chosen(flags []string, name string) string {
@@ -106,7 +107,9 @@ func chosen(flags []string, name string) string {
 // judged is what the library says, without this program.
 func judged(t *testing.T, endpoint, token string, flags []string) error {
 	t.Helper()
-	cfg := logtoguard.Config{Endpoint: endpoint, OrganizationTokens: slices.Contains(flags, "-organization-tokens"), Logger: slog.New(slog.DiscardHandler)}
+	cfg := logtoguard.Config{
+		Endpoint: endpoint, OrganizationTokens: slices.Contains(flags, "-organization-tokens"), Logger: slog.New(slog.DiscardHandler), Now: noon,
+	}
 	if audience := chosen(flags, "-audience"); audience != "" {
 		cfg.Audience = []string{audience}
 	}
@@ -124,7 +127,7 @@ func judged(t *testing.T, endpoint, token string, flags []string) error {
 }
 
 func TestRefusals(t *testing.T) {
-	logto := startLogto(t)
+	logto := startLogto(t, noon)
 	for _, row := range refusals {
 		t.Run(row.name, func(t *testing.T) {
 			token := logto.Mint(logtotest.Token{Subject: "shop", Scopes: []string{"read:products"}}, row.edits...)
@@ -139,13 +142,13 @@ func TestRefusals(t *testing.T) {
 			require.ErrorAs(t, judged(t, logto.Endpoint(), token, flags), &want)
 			require.ErrorIs(t, want, row.is)
 
-			people := session{stdin: token + "\n"}.run(t, flags...)
+			people := session{stdin: token + "\n", now: noon}.run(t, flags...)
 			assert.Equal(t, refused, people.status, people.stderr)
 			assert.Contains(t, people.stdout, "\n  ✗ "+row.check+" ")
 			assert.Equal(t, 1, strings.Count(people.stdout, "✗"))
 			assert.Contains(t, people.stdout, row.advice)
 
-			machines := session{stdin: token + "\n"}.run(t, append(flags, "-json")...)
+			machines := session{stdin: token + "\n", now: noon}.run(t, append(flags, "-json")...)
 			assert.Equal(t, refused, machines.status)
 			got := machines.report(t)
 			assert.Equal(t, row.check, got.failed())

@@ -15,6 +15,9 @@ import (
 
 const shopping = "https://shopping.api"
 
+// noon is a clock that stands still, for what would change while a test runs.
+func noon() time.Time { return time.Date(2026, time.November, 22, 12, 0, 0, 0, time.UTC) }
+
 // session is one run of the program.
 type session struct {
 	env   map[string]string
@@ -73,9 +76,13 @@ func (r report) failed() string {
 }
 
 // startLogto starts a stand-in with one resource, one application with the scope
-// read:products, and one organization that it is in.
-func startLogto(t *testing.T) *logtotest.Server {
+// read:products, and one organization that it is in. Its clock may be given.
+func startLogto(t *testing.T, clock ...func() time.Time) *logtotest.Server {
 	t.Helper()
+	now := time.Now
+	if len(clock) > 0 {
+		now = clock[0]
+	}
 	logto := logtotest.NewServer(logtotest.Tenant{
 		Resources: []logtotest.Resource{{Indicator: shopping, Scopes: []string{"read:products", "write:products"}}},
 		Roles:     []logtotest.Role{{Name: "reader", Scopes: map[string][]string{shopping: {"read:products"}}}},
@@ -83,6 +90,7 @@ func startLogto(t *testing.T) *logtotest.Server {
 			{ID: "shop", Secret: "s3cret-of-shop", Roles: []string{"reader"}},
 		},
 		Organizations: []logtotest.Organization{{ID: "acme", Members: []logtotest.Member{{ApplicationID: "shop", Scopes: []string{"invite"}}}}},
+		Now:           now,
 	})
 	t.Cleanup(logto.Close)
 	return logto
