@@ -302,6 +302,7 @@ func claims(logto *logtotest.Server) []verdict {
 		{"cnf", set("cnf", map[string]any{"jkt": "x"}), logtoguard.ErrSenderConstrained},
 		{"cnf null", set("cnf", nil), logtoguard.ErrSenderConstrained},
 		{"act of any shape", set("act", []any{1}), nil},
+		{"a number beyond float64 where nobody looks", set("x", raw("1E999")), nil},
 		{"an ID token's claims", mint(func(d *logtotest.Draft) {
 			delete(d.Header, "typ")
 			delete(d.Claims, "client_id")
