@@ -3,6 +3,7 @@ package logtoguard_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -28,8 +29,10 @@ func TestConnectionThatHangs(t *testing.T) {
 	type ordinal struct{}
 	logto, clock := newLogto(t, "ES256")
 	var connections atomic.Int64
+	hangs := make(chan struct{})
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Context().Value(ordinal{}) == int64(1) {
+			close(hangs)
 			<-r.Context().Done()
 			return
 		}
@@ -41,16 +44,34 @@ func TestConnectionThatHangs(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
+	base := server.Client().Transport
 	guard := newGuard(t, logto, clock, func(cfg *logtoguard.Config) {
 		cfg.JWKSURL = server.URL
-		cfg.HTTPClient = server.Client()
-		cfg.HTTPClient.Timeout = 500 * time.Millisecond
+		cfg.HTTPClient = &http.Client{Transport: &roundTrips{first: timeOut(base, hangs), then: base}}
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	require.NoError(t, guard.Ready(ctx))
 	assert.EqualValues(t, 1, guard.Stats().KeyFetchFailures)
 	assert.EqualValues(t, 2, connections.Load())
+}
+
+// timeOut gives up as a time-out does, but not before the request hangs: by the
+// clock, a slow machine may not come so far, and not answer the next request in time.
+func timeOut(base http.RoundTripper, hangs <-chan struct{}) func(*http.Request) (*http.Response, error) {
+	return func(r *http.Request) (*http.Response, error) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		go func() {
+			select {
+			case <-hangs:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		_, err := base.RoundTrip(r.WithContext(ctx))
+		return nil, errors.Join(context.DeadlineExceeded, err)
+	}
 }
 
 // Some servers take no header of more than a few KiB, and some proxies dislike an

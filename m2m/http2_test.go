@@ -2,6 +2,7 @@ package m2m_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -21,8 +22,10 @@ import (
 func TestConnectionThatHangs(t *testing.T) {
 	type ordinal struct{}
 	var connections atomic.Int64
+	hangs := make(chan struct{})
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Context().Value(ordinal{}) == int64(1) {
+			close(hangs)
 			<-r.Context().Done()
 			return
 		}
@@ -36,15 +39,34 @@ func TestConnectionThatHangs(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	clock := logtotest.NewClock(noon)
-	client := newClient(t, func(cfg *m2m.Config) {
-		cfg.Endpoint, cfg.Now = server.URL, clock.Now
-		cfg.HTTPClient = server.Client()
-		cfg.HTTPClient.Timeout = 500 * time.Millisecond
-	})
+	base, first := server.Client().Transport, true
+	client := newClient(t, by(roundTrip(func(r *http.Request) (*http.Response, error) {
+		if first {
+			first = false
+			return timeOut(base, r, hangs)
+		}
+		return base.RoundTrip(r)
+	})), func(cfg *m2m.Config) { cfg.Endpoint, cfg.Now = server.URL, clock.Now })
 	_, err := client.Token(t.Context())
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	clock.Advance(time.Hour)
 	_, err = client.Token(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 2, connections.Load())
+}
+
+// timeOut gives up as a time-out does, but not before the request hangs: by the
+// clock, a slow machine may not come so far, and not answer the next request in time.
+func timeOut(base http.RoundTripper, r *http.Request, hangs <-chan struct{}) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	go func() {
+		select {
+		case <-hangs:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	_, err := base.RoundTrip(r.WithContext(ctx))
+	return nil, errors.Join(context.DeadlineExceeded, err)
 }
