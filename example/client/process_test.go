@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +18,9 @@ import (
 )
 
 type vars = map[string]string
+
+// nobody listens there. Not a port that was free just now: another process may take it.
+const nobody = "127.0.0.1:1"
 
 // build compiles a package and returns the program.
 func build(t *testing.T, name, directory string) string {
@@ -221,27 +223,18 @@ func TestProcess(t *testing.T) {
 	}
 
 	t.Run("no API", func(t *testing.T) {
-		_, stderr, status := runProcess(t, client, vars{"ADDR": unused(t), "DEMO_LOGTO_ADDR": logto})
+		_, stderr, status := runProcess(t, client, vars{"ADDR": nobody, "DEMO_LOGTO_ADDR": logto})
 		require.Equal(t, 1, status)
 		require.Contains(t, stderr, "go run ./example")
-		_, stderr, status = runProcess(t, client, realLogto("shop-reader", vars{"API_URL": "http://" + unused(t)}))
+		_, stderr, status = runProcess(t, client, realLogto("shop-reader", vars{"API_URL": "http://" + nobody}))
 		require.Equal(t, 1, status)
 		require.Contains(t, stderr, "go run ./example")
 		require.Contains(t, stderr, "API_URL")
 	})
 	t.Run("no stand-in", func(t *testing.T) {
-		_, stderr, status := runProcess(t, client, vars{"ADDR": api, "DEMO_LOGTO_ADDR": unused(t)})
+		_, stderr, status := runProcess(t, client, vars{"ADDR": api, "DEMO_LOGTO_ADDR": nobody})
 		require.Equal(t, 1, status)
 		require.Contains(t, stderr, "no stand-in for Logto at http://127.0.0.1:")
 		require.Contains(t, stderr, "set DEMO_LOGTO_ADDR")
 	})
-}
-
-// unused is an address where nobody listens.
-func unused(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
 }
