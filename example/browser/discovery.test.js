@@ -12,9 +12,10 @@ let api
 let example
 before(async () => {
   // Strict clients want the resource indicator to be the API's own address.
-  const port = await freePort()
-  api = `http://127.0.0.1:${port}`
-  example = await startExample({ ADDR: `127.0.0.1:${port}`, LOGTO_AUDIENCE: api })
+  const host = '127.0.0.2'
+  const address = `${host}:${await freePort(host)}`
+  api = `http://${address}`
+  example = await startExample({ ADDR: address, LOGTO_AUDIENCE: api })
 })
 after(() => example?.stop())
 

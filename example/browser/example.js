@@ -38,11 +38,12 @@ export async function startExample(settings = {}) {
   }
 }
 
-// freePort is for a program that has to know its own address beforehand.
-export function freePort() {
+// freePort is for a program that has to know its own address beforehand. On a host of
+// its own no other program takes the port in the meantime.
+export function freePort(host) {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
+    server.listen(0, host, () => {
       const { port } = server.address()
       server.close(() => resolve(port))
     })
