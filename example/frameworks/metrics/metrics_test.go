@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/logtoguard/logtoguard"
@@ -59,27 +61,39 @@ logtoguard_token_cache_misses_total 11
 logtoguard_tokens_accepted_total 9
 `
 
-// failOnce is a network that is down for one request.
-type failOnce struct{ failed bool }
+// failOnce is a network that is down for one request, and then answers with the
+// keys, without sockets, which a bubble can't wait for.
+type failOnce struct {
+	failed bool
+	keys   []any
+}
 
-func (f *failOnce) RoundTrip(r *http.Request) (*http.Response, error) {
+func (f *failOnce) RoundTrip(*http.Request) (*http.Response, error) {
 	if !f.failed {
 		f.failed = true
 		return nil, errors.New("down")
 	}
-	return http.DefaultTransport.RoundTrip(r)
+	response := httptest.NewRecorder()
+	err := json.NewEncoder(response).Encode(map[string]any{"keys": f.keys})
+	return response.Result(), err
 }
 
-// No two numbers are the same, so that none can stand for another.
-func TestCollector(t *testing.T) {
+// No two numbers are the same, so that none can stand for another. In the bubble no
+// back-off ends while the test is busy.
+func TestCollector(t *testing.T) { synctest.Test(t, testCollector) }
+
+func testCollector(t *testing.T) {
 	clock := logtotest.NewClock(time.Now())
 	logto := logtotest.NewServer(logtotest.Tenant{Resources: []logtotest.Resource{{Indicator: parity.Audience}}, Now: clock.Now})
 	defer logto.Close()
-	logto.Rotate("")
-	logto.Announce("")
+	var keys []any
+	for range 3 {
+		logto.Rotate("")
+		keys = append(keys, logto.Key().JWK())
+	}
 	guard, err := logtoguard.New(logtoguard.Config{
 		Endpoint: logto.Endpoint(), Audience: []string{parity.Audience},
-		HTTPClient: &http.Client{Transport: &failOnce{}}, Now: clock.Now, Logger: slog.New(slog.DiscardHandler),
+		HTTPClient: &http.Client{Transport: &failOnce{keys: keys}}, Now: clock.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	defer guard.Close()
