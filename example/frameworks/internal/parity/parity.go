@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/logtotest"
@@ -59,7 +61,9 @@ type World struct {
 
 // NewWorld makes a World for one test. Its Logto has the fault from the start.
 func NewWorld(t *testing.T, fault logtotest.Fault) *World {
-	logto := logtotest.NewServer(logtotest.Tenant{Resources: []logtotest.Resource{{Indicator: Audience}}})
+	now := time.Now()
+	stopped := func() time.Time { return now }
+	logto := logtotest.NewServer(logtotest.Tenant{Resources: []logtotest.Resource{{Indicator: Audience}}, Now: stopped})
 	t.Cleanup(logto.Close)
 	logto.Disturb(fault)
 	guard, err := logtoguard.New(logtoguard.Config{
@@ -67,6 +71,7 @@ func NewWorld(t *testing.T, fault logtotest.Fault) *World {
 		Audience: []string{Audience},
 		Metadata: &logtoguard.Metadata{Name: "Parity"}, // challenges name it, and no adapter may lose that
 		Logger:   slog.New(slog.DiscardHandler),
+		Now:      stopped,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = guard.Close() })
@@ -79,6 +84,13 @@ type Answer struct {
 	Challenge                             []string
 	CacheControl, RetryAfter, ContentType string
 	Body                                  string
+}
+
+// seconds is what the answer says of when to come again.
+func (a Answer) seconds(t *testing.T) int {
+	n, err := strconv.Atoi(a.RetryAfter)
+	require.NoError(t, err)
+	return n
 }
 
 // client shows redirects as they are.
