@@ -172,7 +172,6 @@ func (ks *keySet) refreshWhenDue(s *keyState, now time.Time) {
 // run is the goroutine that fetches, until close.
 func (ks *keySet) run() {
 	defer close(ks.stopped)
-	defer ks.source.release()
 	for !ks.closed() {
 		f := ks.begin()
 		state, pause := ks.refresh(ks.ctx, ks.state.Load())

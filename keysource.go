@@ -30,23 +30,15 @@ type keySource struct {
 	url    string
 	shown  string // the address in errors: without its query
 	client *http.Client
-	// release gives back what the client holds, where the client is our own.
-	release func()
 }
 
 func newKeySource(address string, given *http.Client) *keySource {
 	shown, _, _ := strings.Cut(address, "?")
-	source := &keySource{url: address, shown: shown, client: &http.Client{}, release: func() {}}
+	source := &keySource{url: address, shown: shown, client: &http.Client{}}
 	if given != nil {
 		*source.client = *given
-	} else if shared, ok := http.DefaultTransport.(*http.Transport); ok {
-		own := shared.Clone()
-		source.client.Transport = own
-		source.release = own.CloseIdleConnections
 	}
-	if source.client.Timeout == 0 {
-		source.client.Timeout = fetchTimeout
-	}
+	source.client.Transport = endpoint.SingleUse(source.client.Transport)
 	// Whoever answers there decides who may sign tokens.
 	source.client.CheckRedirect = endpoint.SameOrigin(source.client.CheckRedirect)
 	return source
@@ -97,9 +89,6 @@ func (s *keySource) get(ctx context.Context, etag string) (keyAnswer, error) {
 	if err != nil {
 		return keyAnswer{}, err
 	}
-	// A connection for each: in HTTP/2 one that answers no more outlives the fetch that
-	// gave up on it, and would get the next one too.
-	request.Close = true
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
 	if etag != "" {
 		request.Header.Set("If-None-Match", etag)

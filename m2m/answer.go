@@ -31,10 +31,6 @@ func unusable(why string) *Error {
 type strictTransport struct{ base http.RoundTripper }
 
 func (t *strictTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	// A connection for each: in HTTP/2 one that answers no more outlives the request
-	// that gave up on it, and would get the next one too.
-	r = r.WithContext(r.Context())
-	r.Close = true
 	response, err := t.base.RoundTrip(r)
 	if err != nil || response == nil {
 		return nil, err

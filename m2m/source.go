@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/logtoguard/logtoguard/internal/endpoint"
 )
 
 const (
@@ -34,7 +36,7 @@ func newTokenSource(cfg Config, tokenURL string, client http.Client, now func() 
 	if client.Timeout > 0 {
 		timeout = min(timeout, client.Timeout)
 	}
-	client.Transport = &strictTransport{base: client.Transport}
+	client.Transport = &strictTransport{base: endpoint.SingleUse(client.Transport)}
 	parameters := url.Values{}
 	if cfg.Resource != "" {
 		parameters.Set("resource", cfg.Resource)
