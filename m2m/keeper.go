@@ -16,11 +16,15 @@ const (
 	maxRest       = time.Minute
 
 	forcedRenewalPeriod = 10 * time.Second
+
+	// A clock that was set back by more leaves nobody knowing how old a token is.
+	clockTolerance = time.Minute
 )
 
 // A grant is a token and what was decided about its use. It never changes.
 type grant struct {
 	token   *oauth2.Token // not to be handed out: callers get copies
+	askedAt time.Time
 	renewAt time.Time
 	unfitAt time.Time // shortly before it expires, so that it doesn't on its way
 }
@@ -28,12 +32,17 @@ type grant struct {
 func newGrant(token *oauth2.Token, lifetime time.Duration) *grant {
 	return &grant{
 		token:   token,
+		askedAt: token.Expiry.Add(-lifetime),
 		renewAt: token.Expiry.Add(-min(lifetime/4, 15*time.Minute)),
 		unfitAt: token.Expiry.Add(-min(lifetime/20, 10*time.Second)),
 	}
 }
 
 func (g *grant) fit(now time.Time) bool { return g != nil && now.Before(g.unfitAt) }
+
+func (g *grant) due(now time.Time) bool {
+	return !now.Before(g.renewAt) || now.Before(g.askedAt.Add(-clockTolerance))
+}
 
 // A keeper holds the present grant and sees to the next one.
 type keeper struct {
@@ -62,7 +71,7 @@ func (k *keeper) get(ctx context.Context) (*grant, error) {
 	now := k.now()
 	k.mu.Lock()
 	if present := k.present; present.fit(now) {
-		if !now.Before(present.renewAt) && !k.resting(now, restWithToken) {
+		if present.due(now) && !k.resting(now, restWithToken) {
 			k.ask()
 		}
 		k.mu.Unlock()

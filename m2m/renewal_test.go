@@ -105,6 +105,27 @@ func TestMargins(t *testing.T) {
 	}
 }
 
+// A clock that is set back must not make a token last for ever.
+func TestClockThatIsSetBack(t *testing.T) {
+	for _, test := range []struct {
+		back     time.Duration
+		requests int32
+	}{{time.Minute, 1}, {time.Minute + 1, 2}, {365 * 24 * time.Hour, 2}} {
+		synctest.Test(t, func(t *testing.T) {
+			clock := logtotest.NewClock(noon)
+			logto := &tokenEndpoint{}
+			client := newClient(t, by(logto), clocked(clock))
+			token(t, client)
+			clock.Advance(-test.back)
+			for range 3 {
+				token(t, client)
+				synctest.Wait()
+			}
+			require.Equal(t, test.requests, logto.requests.Load(), "set back by %v", test.back)
+		})
+	}
+}
+
 func TestOneRequestForAThousandCallers(t *testing.T) {
 	for _, test := range []struct {
 		name   string

@@ -117,3 +117,24 @@ func TestASuccessEndsTheRest(t *testing.T) {
 		}
 	})
 }
+
+// Renewals that failed for long do not lengthen the rest after the token's end.
+func TestTheRestAfterManyFailedRenewals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := logtotest.NewClock(noon)
+		logto := &tokenEndpoint{}
+		client := newClient(t, by(logto), clocked(clock))
+		token(t, client)
+		logto.answer = down
+		clock.Set(noon.Add(46 * time.Minute))
+		for range 80 {
+			clock.Advance(10 * time.Second)
+			token(t, client)
+			synctest.Wait()
+		}
+		require.EqualValues(t, 81, logto.requests.Load())
+		clock.Set(noon.Add(59*time.Minute + 52*time.Second))
+		refused(t, client)
+		require.EqualValues(t, 82, logto.requests.Load(), "2 s after the last of them")
+	})
+}

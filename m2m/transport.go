@@ -10,9 +10,6 @@ import (
 	"github.com/logtoguard/logtoguard/internal/endpoint"
 )
 
-// maxDrain is how much of a refusal's body is read to get its connection back.
-const maxDrain = 4 << 10
-
 // transport adds the token to requests. It keeps the rules of where a token may go
 // by itself: an http.Client's CheckRedirect is the caller's to set.
 type transport struct {
@@ -59,10 +56,7 @@ func (t *transport) repeat(r *http.Request, refusal *http.Response, refused *gra
 			return refusal, nil
 		}
 	}
-	if refusal.ContentLength > 0 && refusal.ContentLength <= maxDrain { // else it might have no end
-		_, _ = io.CopyN(io.Discard, refusal.Body, refusal.ContentLength)
-	}
-	refusal.Body.Close()
+	refusal.Body.Close() // unread: what is left of it may never come
 	return t.send(r, body, next)
 }
 
