@@ -190,4 +190,9 @@ func TestCheckOfARequestThatEnds(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.Zero(t, guard.Stats().Accepted)
 	require.Empty(t, guard.Stats().Refused)
+
+	// What is wrong with the token is wrong, whoever still listens.
+	_, err = guard.Verify(ctx, logto.Mint(logtotest.Token{Lifetime: -time.Hour}))
+	require.ErrorIs(t, err, logtoguard.ErrExpired)
+	require.Equal(t, map[string]uint64{"expired": 1}, guard.Stats().Refused)
 }

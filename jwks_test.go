@@ -152,6 +152,7 @@ func oddAnyKeys() []odd {
 		}, unknown, "two different keys"},
 
 		{"a private member without the others", set("qi", "AQAB"), unknown, "private"},
+		{"further primes", set("oth", []any{}), unknown, "private"},
 		{"null", instead(nil), unknown, "object"},
 		{"a string", instead("key"), unknown, "object"},
 		{"a number", instead(1), unknown, "object"},
@@ -224,6 +225,8 @@ func oddRSAKeys(t *testing.T) []odd {
 		{"exponent with a line break", set("e", "AQ\nAB"), unknown, "skipped"},
 		{"exponent with a bit too many", set("e", "Aw9"), unknown, "skipped"},
 		{"exponent even", set("e", "AQAA"), unknown, "weak"},
+		{"exponent of 31 bits", set("e", encoded([]byte{0x7f, 0xff, 0xff, 0xff})), logtoguard.ErrSignature, ""},
+		{"exponent of 32 bits", set("e", encoded([]byte{0xff, 0xff, 0xff, 0xff})), unknown, "skipped"},
 		{"exponent beyond 64 bits", set("e", encoded([]byte{1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1})), unknown, "skipped"},
 		{"private", func(k jwk) []any {
 			return []any{jwk{

@@ -1,18 +1,21 @@
 package logtoguard
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
 
 // What is logged of the keys: how they change, and what they lack.
 
+// mostTold keeps a hostile or broken key set from flooding the log.
+const mostTold = 10
+
 func (ks *keySet) logSkipped(skipped []skippedKey) {
-	const most = 10
-	for _, s := range skipped[:min(len(skipped), most)] {
+	for _, s := range skipped[:min(len(skipped), mostTold)] {
 		ks.logger.Warn("logtoguard: skipped a key of the key set", "kid", loggable(s.id), "why", plainText(s.why))
 	}
-	if more := len(skipped) - most; more > 0 {
+	if more := len(skipped) - mostTold; more > 0 {
 		ks.logger.Warn("logtoguard: skipped further keys of the key set", "count", more)
 	}
 }
@@ -52,6 +55,9 @@ func difference(a, b map[string]*key) string {
 		}
 	}
 	slices.Sort(kids)
+	if more := len(kids) - mostTold; more > 0 {
+		kids = append(kids[:mostTold], fmt.Sprintf("and %d more", more))
+	}
 	return strings.Join(kids, " ")
 }
 

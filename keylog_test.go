@@ -28,7 +28,8 @@ func TestHostileWordsOfTheIssuerInTheLog(t *testing.T) {
 	for name, handler := range logHandlers {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *scene) {
-				good, weak := jwkUnder(hostileWords, logtotest.NewKey("ES256")), jwkUnder(hostileWords+strings.Repeat("x", 1000), logtotest.NewKey("ES256"))
+				good := jwkUnder(hostileWords+strings.Repeat("x", 2000), logtotest.NewKey("ES256"))
+				weak := jwkUnder(hostileWords+strings.Repeat("y", 2000), logtotest.NewKey("ES256"))
 				weak["use"] = "enc"
 				long := strings.Repeat("n", 100_000)
 				twice := json.RawMessage(`{"kid":"twice","\u009b` + long + `":1,"\u009b` + long + `":2}`)
@@ -62,6 +63,7 @@ func TestHostileErrorsOfATransportInTheLog(t *testing.T) {
 				require.Len(t, lines, 1)
 				assertTame(t, lines[0])
 				assert.Contains(t, lines[0], "fetching the keys failed")
+				assertTame(t, notReady(t, guard).Error())
 			})
 		})
 	}
@@ -71,6 +73,23 @@ func assertTame(t *testing.T, line string) {
 	t.Helper()
 	assert.Less(t, len(line), 1500)
 	requirePrintable(t, strings.TrimSuffix(line, "\n"))
+}
+
+// A key set of 1 MiB can hold a thousand keys, each under a long kid.
+func TestManyKeysFloodNoLog(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		known := logtotest.NewKey("ES256")
+		set := []any{s.logto.Key().JWK()}
+		for i := range 20 {
+			set = append(set, jwkUnder(fmt.Sprintf("kid-%03d-%s", i, strings.Repeat("x", 1000)), known))
+		}
+		s.logto.Disturb(keySetOf(set...))
+		guard := s.readyGuard(t)
+		accept(t, guard, s.mint())
+		lines := s.log.with("keys changed", "and 11 more")
+		require.Len(t, lines, 1)
+		assertTame(t, lines[0])
+	})
 }
 
 // A key set of 1 MiB can hold half a million keys that are none.

@@ -289,7 +289,7 @@ func (ks *keySet) ready(ctx context.Context) error {
 		case <-s.superseded:
 		case <-ks.ctx.Done():
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w: %w", ErrKeysUnavailable, ctx.Err(), s.why())
+			return fmt.Errorf("%w: %w: %v", ErrKeysUnavailable, ctx.Err(), told(s.why()))
 		}
 	}
 }

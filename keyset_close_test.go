@@ -71,6 +71,19 @@ func (s slowToEnd) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
+// A probe that waits learns of the end, also while the guard rests.
+func TestCloseEndsReady(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		s.logto.Disturb(logtotest.Status(http.StatusBadGateway))
+		guard := s.guard(t)
+		time.Sleep(time.Hour)
+		probe := background(func() error { return guard.Ready(t.Context()) })
+		synctest.Wait()
+		require.NoError(t, guard.Close())
+		require.ErrorIs(t, <-probe, logtoguard.ErrClosed)
+	})
+}
+
 // When Close returns nothing of the guard's runs any more.
 func TestCloseWaitsForTheEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *scene) {

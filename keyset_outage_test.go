@@ -101,6 +101,22 @@ func TestKeyAgeIsJudgedByNow(t *testing.T) {
 		clock.Advance(greatestAge)
 		accept(t, guard, mint())
 		becomesReady(t, guard)
+		clock.Advance(greatestAge + 1)
+		becomesReady(t, guard) // and so does the first probe
+	})
+}
+
+// A token that was verified before lives no longer than the trust in its key.
+func TestKnownTokenWhileTheKeysGrowOld(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		guard := s.readyGuard(t)
+		s.logto.Disturb(logtotest.Down())
+		token := s.logto.Mint(logtotest.Token{Lifetime: 2 * greatestAge})
+		accept(t, guard, token)
+		time.Sleep(greatestAge)
+		accept(t, guard, token)
+		time.Sleep(1)
+		refuse(t, guard, token, logtoguard.ErrKeysUnavailable)
 	})
 }
 
@@ -270,12 +286,17 @@ func TestReadySaysWhyNot(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, "first fetch")
 
+		// A fetch that timed out is not the end of the caller's time.
+		time.Sleep(10 * time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		err = guard.Ready(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NotErrorIs(t, err, context.DeadlineExceeded)
+
 		s.logto.Disturb(logtotest.Status(http.StatusBadGateway))
 		time.Sleep(10 * time.Second)
 		require.ErrorContains(t, notReady(t, guard), "502")
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		require.ErrorIs(t, guard.Ready(ctx), context.Canceled)
 
 		s.logto.Disturb(nil)
 		require.NoError(t, guard.Ready(t.Context()))

@@ -252,6 +252,21 @@ func TestRefreshInterval(t *testing.T) {
 	})
 }
 
+// A proxy may change the ETag of keys that stay the same.
+func TestUnchangedKeysUnderAnotherETag(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *scene) {
+		var seen []string
+		s.logto.Disturb(after(func(r *http.Request, answer *httptest.ResponseRecorder) {
+			seen = append(seen, r.Header.Get("If-None-Match"))
+			answer.Header().Set("ETag", fmt.Sprintf(`"%d"`, len(seen)))
+		}))
+		s.readyGuard(t)
+		time.Sleep(2 * longestRefresh)
+		synctest.Wait()
+		require.Equal(t, []string{"", `"1"`, `"2"`}, seen[:3])
+	})
+}
+
 // What confirms the keys renews their age, and costs nothing else.
 func TestUnchangedKeys(t *testing.T) {
 	for name, c := range map[string]struct {

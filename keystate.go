@@ -100,12 +100,15 @@ func (s *keyState) absence(now time.Time) *Error {
 	}
 	var cause error
 	if s.failure != nil {
-		// Not wrapped: the fetch's own time-out must not look like the end of the caller's context.
-		cause = errors.New(plainText(s.failure.Error()))
+		cause = told(s.failure)
 	}
 	// A clock that was set back makes the rest no longer than the whole.
 	return keysUnavailable.retryIn(min(s.due.Sub(now), s.pause), cause)
 }
+
+// told is what callers get to know of a failure. It is not wrapped: the fetch's own
+// time-out must not look like the end of the caller's context.
+func told(failure error) error { return errors.New(plainText(failure.Error())) }
 
 // retire marks the keys of old that are not in use any more.
 func retire(old, inUse map[string]*key) {

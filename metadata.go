@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"path"
 	"strings"
 
 	"github.com/logtoguard/logtoguard/internal/endpoint"
@@ -87,7 +86,7 @@ func (f *faults) metadata(cfg Config, issuers []string) metadata {
 		return metadata{}
 	}
 	m, resource := *cfg.Metadata, cfg.Audience[0]
-	identifier := f.advertised("Audience[0], as the resource of Metadata,", resource, "https://shopping.api", cfg.InsecureHTTP)
+	identifier := f.address("Audience[0], as the resource of Metadata,", resource, "https://shopping.api", cfg.InsecureHTTP)
 	var at string
 	switch {
 	case m.URL != "":
@@ -122,7 +121,7 @@ func metadataURL(resource url.URL) (address, at string) {
 
 func (f *faults) metadataPath(address string, insecureHTTP bool) string {
 	const example = "https://shopping.api" + wellKnownPath
-	u := f.advertised("Metadata.URL", address, example, insecureHTTP)
+	u := f.address("Metadata.URL", address, example, insecureHTTP)
 	if u == nil {
 		return ""
 	}
@@ -130,22 +129,6 @@ func (f *faults) metadataPath(address string, insecureHTTP bool) string {
 		f.add("Metadata.URL is not where clients look (RFC 9728, section 3.1): write it like %s", example)
 	}
 	return u.Path
-}
-
-// advertised is address for one that clients get to see, who have to come to the
-// same path by it as the guard does.
-func (f *faults) advertised(field, value, example string, insecureHTTP bool) *url.URL {
-	u := f.address(field, value, example, insecureHTTP)
-	if u == nil {
-		return nil
-	}
-	if strings.ContainsFunc(value, func(r rune) bool { return r < '!' || r > '~' }) {
-		f.add("%s has characters that can't stand in a header: write its host in punycode, and the rest percent-encoded", field)
-	}
-	if plain := strings.TrimSuffix(u.Path, "/"); plain != "" && path.Clean(plain) != plain {
-		f.add("%s has an empty segment or dots in its path, which are taken out on the way: leave them out", field)
-	}
-	return u
 }
 
 func (m Metadata) document(resource string, issuers []string) []byte {

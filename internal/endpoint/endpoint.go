@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 )
 
@@ -30,8 +31,8 @@ func Normalize(field, value string, insecureHTTP bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := strings.TrimRight(u.EscapedPath(), "/")
-	return Origin(u) + strings.TrimRight(strings.TrimSuffix(path, "/oidc"), "/"), nil
+	issuer := strings.TrimRight(u.EscapedPath(), "/")
+	return Origin(u) + strings.TrimRight(strings.TrimSuffix(issuer, "/oidc"), "/"), nil
 }
 
 // HasIssuerPath reports whether an endpoint ends in /oidc, which belongs to the
@@ -53,6 +54,12 @@ func Parse(field, value, example string, insecureHTTP bool) (*url.URL, error) {
 	}
 	if strings.Contains(value, "#") {
 		faults = append(faults, fmt.Errorf("%s has a fragment: leave out what follows the #", field))
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return r < '!' || r > '~' }) {
+		faults = append(faults, fmt.Errorf("%s has characters that addresses are sent without: write its host in punycode, and the rest percent-encoded", field))
+	}
+	if plain := strings.TrimSuffix(u.Path, "/"); plain != "" && path.Clean(plain) != plain {
+		faults = append(faults, fmt.Errorf("%s has an empty segment or dots in its path, which may be taken out on the way: leave them out", field))
 	}
 	if !insecureHTTP && !IsConfidential(u) {
 		faults = append(faults, fmt.Errorf("%s is not encrypted: write https://%s, or set InsecureHTTP if nobody else can reach that network", field, u.Host))

@@ -33,6 +33,7 @@ func TestFaultsSayTheField(t *testing.T) {
 	for _, value := range []string{
 		"", " ", "tenant-id.logto.app", "ftp://logto.example", "https://", "https:///oidc", "https://logto.example /", "https://a b",
 		"http://logto.example", "https://user:secret@logto.example", "user:secret@logto.example", "https://logto.example?x=secret", "https://logto.example#secret",
+		"https://bücher.example", "https://logto.example/é", "https://logto.example/a/../b", "https://logto.example//a", "https://logto.example/%2e%2e/a",
 	} {
 		_, err := Normalize("CustomDomains[1]", value, false)
 		require.ErrorContains(t, err, "CustomDomains[1]", value)
