@@ -61,8 +61,11 @@ type Config struct {
 	// challenge then names its address. Default: nothing is told.
 	Metadata *Metadata
 
-	// HTTPClient fetches the keys. It is copied; it follows redirects only within
-	// one scheme, host and port. Default: a client with a time-out of 5 s.
+	// HTTPClient fetches the keys, within 5 s or its Timeout. It is copied, and its
+	// *[http.Transport] too: each fetch has a connection of its own. It follows
+	// redirects only within one scheme, host and port. A transport that doesn't mind
+	// its context leaves a goroutine behind each time it hangs. Default:
+	// http.DefaultTransport.
 	HTTPClient *http.Client
 
 	// Logger gets refusals at Debug, changes of keys at Info, and failures to
@@ -115,7 +118,8 @@ func New(cfg Config) (*Guard, error) {
 	return g, nil
 }
 
-// Close ends the background work. Verify answers [ErrClosed] afterwards.
+// Close ends the background work, and waits for that: up to 2 s where a transport of
+// the caller's doesn't mind its context. Verify answers [ErrClosed] afterwards.
 // Closing twice is fine. It always returns nil.
 func (g *Guard) Close() error {
 	g.keys.close()

@@ -36,8 +36,9 @@ type Config struct {
 	AcceptFewerScopes bool
 	// HTTPClient is copied, and serves for token requests and for the client that
 	// [Client.HTTPClient] returns. Token requests follow no redirects and take at
-	// most 5 s, or its Timeout if that is less. Default: http.DefaultTransport,
-	// and no time-out for the API's requests.
+	// most 5 s, or its Timeout if that is less; they have connections of their own,
+	// by a copy of its *[http.Transport]. Default: http.DefaultTransport, and no
+	// time-out for the API's requests.
 	HTTPClient *http.Client
 	// Now is used for all judgements of time. Default: time.Now.
 	Now func() time.Time
