@@ -98,7 +98,7 @@ func (e *Error) Unwrap() []error {
 }
 
 // Challenge returns the value of WWW-Authenticate (RFC 6750, section 3), or ""
-// where none belongs into the answer.
+// where none belongs in the answer.
 func (e *Error) Challenge() string {
 	var parameters []string
 	add := func(name, value string) {

@@ -48,6 +48,7 @@ var (
 	errNoUsableKey = errors.New("no usable key")
 	errOddKey      = errors.New("its type or curve is unknown, or a member is wrong")
 	errNotPublic   = errors.New("it is private or symmetric")
+	errNoKeyArray  = errors.New("no JSON object with an array of keys")
 	errTooManyKeys = fmt.Errorf("more than %d keys", maxKeys)
 )
 
@@ -59,6 +60,9 @@ func parseKeySet(body []byte) (map[string]*key, []skippedKey, error) {
 	}
 	// Duplicate members are a fault of the key that has them: see parseKey.
 	if err := json.Unmarshal(body, &set, jsontext.AllowDuplicateNames(true)); err != nil {
+		if kind := (*json.SemanticError)(nil); errors.As(err, &kind) {
+			err = errNoKeyArray // the text of the other changes from run to run
+		}
 		return nil, nil, fmt.Errorf("not a key set: %w", err)
 	}
 	if len(set.Keys) > maxKeys {

@@ -95,7 +95,7 @@ func TestLinesForARealLogto(t *testing.T) {
 	logto := logtotest.NewServer(demoTenant(audience))
 	defer logto.Close()
 	welcome, stop := start(t, map[string]string{"LOGTO_ENDPOINT": logto.Endpoint() + "/oidc/"})
-	output, pasted := paste(t, welcome, "APP_ID=shop-reader", "APP_SECRET=shop-reader-secret")
+	output, pasted := paste(t, welcome, "LOGTO_APP_ID=shop-reader", "LOGTO_APP_SECRET=shop-reader-secret")
 	if pasted {
 		require.Equal(t, []string{"200", "200", "200"}, captures(status, output), output)
 		require.Contains(t, output, `"subject":"shop-reader"`)

@@ -138,8 +138,8 @@ func adviseIssuer(q *inquiry) []string {
 		}
 	}
 	if q.publishedKey() != nil {
-		return one("it names a key of this Logto, which has another address too: -endpoint has to be Logto's own setting ENDPOINT; "+
-			"or, if %s is a custom domain of the tenant, allow it with -custom-domain %[1]s", show(domain))
+		return one("it names a key of this Logto, which anybody can write: if %s is a custom domain of the tenant, allow it with -custom-domain %[1]s; "+
+			"if it is Logto's own setting ENDPOINT, make it -endpoint", show(domain))
 	}
 	return one("it is from another tenant or another Logto: get a token from %s; or if that one is right, set -endpoint %s",
 		strings.TrimSuffix(q.issuers[0], "/oidc"), show(domain))
@@ -186,7 +186,7 @@ const notable = 5 * time.Second
 func adviseClaims(q *inquiry) []string {
 	switch name := q.failedName(); name {
 	case "nbf", "organization_id":
-		return one("the tenant's custom-claims script can write %s: mend it there", name)
+		return one("the tenant's custom-claims script can write %s: fix it there", name)
 	default:
 		return one("Logto issues no access token whose %s is like that: this one is of another issuer", name)
 	}

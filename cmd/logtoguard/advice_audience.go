@@ -16,7 +16,7 @@ func adviseAudience(q *inquiry) []string {
 		return one("aud has to be a string or an array of strings, as Logto writes it")
 	}
 	isExpected := func(s string) bool { return slices.Contains(q.cfg.Audience, s) }
-	isOrganization := func(s string) bool { return strings.HasPrefix(s, organizationPrefix) }
+	isOrganization := func(s string) bool { return strings.HasPrefix(s, organizationPrefix) && s != organizationPrefix }
 	switch {
 	case q.cfg.OrganizationTokens && !slices.ContainsFunc(found, isOrganization):
 		return one("this is no organization token: ask Logto for it with organization_id and without resource; or judge it with -audience instead of -organization-tokens")

@@ -46,7 +46,7 @@ var refusals = []struct {
 	{"unusual algorithm", edits(setHeader("alg", "PS256")), nil, nil, logtoguard.ErrAlgorithm, "alg", "ES384, ES256, ES512, RS256"},
 	{"algorithm of another key", edits(setHeader("alg", "RS256")), nil, nil, logtoguard.ErrAlgorithm, "key's alg", "its key is for another algorithm"},
 	{"another tenant", edits(set("iss", "https://other.logto.app/oidc"), setHeader("kid", "elsewhere")), nil, nil, logtoguard.ErrIssuer, "iss", "another tenant"},
-	{"custom domain", edits(set("iss", "https://auth.example.com/oidc")), nil, nil, logtoguard.ErrIssuer, "iss", "-custom-domain https://auth.example.com"},
+	{"custom domain", edits(set("iss", "https://auth.example.com/oidc")), nil, nil, logtoguard.ErrIssuer, "iss", "a key of this Logto, which anybody can write: if https://auth.example.com is a custom domain of the tenant, allow it with -custom-domain https://auth.example.com;"},
 	{"issuer with a slash", edits(func(d *logtotest.Draft) { d.Claims["iss"] = d.Claims["iss"].(string) + "/" }), nil, nil, logtoguard.ErrIssuer, "iss", "without a slash"},
 	{"issuer in upper case", edits(set("iss", "https://Auth.example.com/oidc")), nil, nil, logtoguard.ErrIssuer, "iss", "another issuer"},
 	{"issuer over https", edits(func(d *logtotest.Draft) {
@@ -64,6 +64,7 @@ var refusals = []struct {
 	{"no audience", edits(set("aud", 7)), nil, nil, logtoguard.ErrAudience, "aud", "a string or an array of strings"},
 	{"organization token", edits(set("aud", "urn:logto:organization:acme")), nil, nil, logtoguard.ErrAudience, "aud", "-organization-tokens instead"},
 	{"no organization token", nil, nil, []string{"-organization-tokens"}, logtoguard.ErrAudience, "aud", "no organization token"},
+	{"organization without an ID", edits(set("aud", "urn:logto:organization:")), nil, []string{"-organization-tokens"}, logtoguard.ErrAudience, "aud", "no organization token"},
 	{"two organizations", edits(set("aud", []string{"urn:logto:organization:a", "urn:logto:organization:b"})), nil, []string{"-organization-tokens"},
 		logtoguard.ErrAudience, "aud", "no more than one"},
 	{"an API and two organizations", edits(set("aud", []string{shopping, "urn:logto:organization:a", "urn:logto:organization:b"})), nil, nil,

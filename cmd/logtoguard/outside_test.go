@@ -78,6 +78,8 @@ func TestOffline(t *testing.T) {
 	private["d"] = "AAAA"
 	garbage := keyFile(t)
 	require.NoError(t, os.WriteFile(garbage, []byte("<html>"), 0o600))
+	array := keyFile(t)
+	require.NoError(t, os.WriteFile(array, []byte("[]"), 0o600))
 	long := keyFile(t)
 	require.NoError(t, os.WriteFile(long, []byte(strings.Repeat(" ", maxKeySet+1)), 0o600))
 	for _, row := range []struct {
@@ -90,6 +92,7 @@ func TestOffline(t *testing.T) {
 		{"another's, and its key with what is secret", keyFile(t, other.Key().JWK(), private), refused, "but logtoguard can't use it"},
 		{"no keys", keyFile(t), undecided, "keys.json: no usable key"},
 		{"no key set", garbage, undecided, "keys.json: not a key set"},
+		{"an array", array, undecided, "keys.json: not a key set: no JSON object with an array of keys"},
 		{"its key with what is secret", keyFile(t, private), undecided, "logtoguard keys -keys "},
 		{"too long", long, wrongUsage, "longer than 1 MiB"},
 		{"no file", long + ".gone", wrongUsage, "no such file"},

@@ -21,8 +21,8 @@ asked for. It is never an argument.
   logtoguard token … < secret | logtoguard explain …
   logtoguard token … -organization acme       without -resource: an organization token
 
-Exit status: 0 there is a token, 1 Logto refused it, 2 wrong usage, 3 Logto did not
-answer.
+Exit status: 0 there is a token, 1 Logto refused it, 2 wrong usage, 3 Logto gave no
+usable answer.
 `
 
 func (p *program) token(ctx context.Context, args []string) error {
@@ -77,7 +77,7 @@ func (p *program) addSecret(ctx context.Context, cfg *m2m.Config) error {
 
 func noToken(err error) error {
 	status := undecided
-	if refusal := (*m2m.Error)(nil); errors.As(err, &refusal) && refusal.Status != 0 {
+	if e := (*m2m.Error)(nil); errors.As(err, &e) && (e.Status/100 == 4 && e.Code != "" || len(e.MissingScopes) > 0) {
 		status = refused
 	}
 	return &failure{status, inFlags.Replace(err.Error())}

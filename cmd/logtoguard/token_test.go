@@ -51,10 +51,18 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// A fault of Logto, or of what answers in its place, says nothing about the application.
 func TestNoAnswerForAToken(t *testing.T) {
-	logto := startLogto(t)
-	logto.Disturb(logtotest.Down())
-	out := session{stdin: "s3cret-of-shop"}.run(t, "token", "-endpoint", logto.Endpoint(), "-app", "shop", "-resource", shopping)
-	assert.Equal(t, undecided, out.status)
-	assert.Empty(t, out.stdout)
+	for name, fault := range map[string]logtotest.Fault{
+		"down": logtotest.Down(), "a page": logtotest.Garbage(),
+		"400": logtotest.Status(400), "404": logtotest.Status(404), "429": logtotest.Status(429), "500": logtotest.Status(500), "302": logtotest.Status(302),
+	} {
+		t.Run(name, func(t *testing.T) {
+			logto := startLogto(t)
+			logto.Disturb(fault)
+			out := session{stdin: "s3cret-of-shop"}.run(t, "token", "-endpoint", logto.Endpoint(), "-app", "shop", "-resource", shopping)
+			assert.Equal(t, undecided, out.status)
+			assert.Empty(t, out.stdout)
+		})
+	}
 }

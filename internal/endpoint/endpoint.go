@@ -50,7 +50,7 @@ func Parse(field, value, example string, insecureHTTP bool) (*url.URL, error) {
 	}
 	var faults []error
 	if u.User != nil {
-		faults = append(faults, fmt.Errorf("%s holds a user name or password: leave them out, they don't belong into an address", field))
+		faults = append(faults, fmt.Errorf("%s holds a user name or password: leave them out, they don't belong in an address", field))
 	}
 	if strings.Contains(value, "#") {
 		faults = append(faults, fmt.Errorf("%s has a fragment: leave out what follows the #", field))
