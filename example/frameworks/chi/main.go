@@ -1,4 +1,4 @@
-// Command chi guards an API with chi, which takes the library's middleware as it is. Package shop tells its settings.
+// Command chi guards an API with chi, which takes the library's middleware as it is. Package shop lists its settings.
 package main
 
 import (

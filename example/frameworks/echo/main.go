@@ -1,4 +1,4 @@
-// Command echo guards an API with echo, which wraps net/http middleware itself. Package shop tells its settings.
+// Command echo guards an API with echo, which wraps net/http middleware itself. Package shop lists its settings.
 package main
 
 import (

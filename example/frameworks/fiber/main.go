@@ -1,4 +1,4 @@
-// Command fiber guards an API with fiber. Package shop tells its settings.
+// Command fiber guards an API with fiber. Package shop lists its settings.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command gin guards an API with gin. Package shop tells its settings.
+// Command gin guards an API with gin. Package shop lists its settings.
 package main
 
 import (

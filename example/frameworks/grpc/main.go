@@ -1,4 +1,4 @@
-// Command grpc guards a gRPC service. Package shop tells its settings.
+// Command grpc guards a gRPC service. Package shop lists its settings.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command mcp guards a server of the Model Context Protocol. Package shop tells its settings.
+// Command mcp guards a server of the Model Context Protocol. Package shop lists its settings.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command metrics shows a guard's counters to Prometheus. Package shop tells its settings.
+// Command metrics shows a guard's counters to Prometheus. Package shop lists its settings.
 package main
 
 import (

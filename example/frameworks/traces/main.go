@@ -1,5 +1,5 @@
 // Command traces writes the spans of the key fetches to the standard output.
-// Package shop tells its settings.
+// Package shop lists its settings.
 package main
 
 import (
