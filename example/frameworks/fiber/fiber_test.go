@@ -40,6 +40,19 @@ func TestHeadersAreCopied(t *testing.T) {
 	require.Equal(t, []string{"Bearer first", "Basic again", "Bearer other", "Basic again", "Bearer third", "Basic again"}, kept)
 }
 
+// Nor does a handler end the process.
+func TestHandlersMayPanic(t *testing.T) {
+	world := parity.NewWorld(t, nil)
+	app := routes(world.Guard)
+	app.Get("/broken", func(c fiber.Ctx) error { panic("for " + c.Get("Authorization")) })
+	url := serve(t, app)
+	authorization := parity.Admitted[0].Authorization(world.Logto)
+	broken := parity.Ask(t, url+"/broken", authorization)
+	require.Equal(t, 500, broken.Status)
+	require.Equal(t, "Internal Server Error", broken.Body)
+	require.Equal(t, 200, parity.Ask(t, url+"/products", authorization).Status)
+}
+
 func start(t *testing.T, guard *logtoguard.Guard) string { return serve(t, routes(guard)) }
 
 func serve(t *testing.T, app *fiber.App) string {

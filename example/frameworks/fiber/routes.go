@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/gofiber/fiber/v3"
+	recoverer "github.com/gofiber/fiber/v3/middleware/recover"
 	"github.com/logtoguard/logtoguard"
 )
 
@@ -13,6 +14,7 @@ func routes(guard *logtoguard.Guard) *fiber.App {
 		ReadBufferSize: 32 << 10, // tokens have up to 16 KiB, and fiber takes 4
 		ErrorHandler:   fail,
 	})
+	app.Use(recoverer.New(recoverer.Config{EnableStackTrace: true})) // first: Config.Check may panic, too
 	app.Use(wrap(guard.Handler))
 	app.Get("/products", wrap(logtoguard.RequireScope("read:products")), show)
 	app.Get("/organizations/:organizationID/orders",

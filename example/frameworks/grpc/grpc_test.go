@@ -27,9 +27,13 @@ func start(t *testing.T, world *parity.World) (shoppb.ShopClient, string) {
 }
 
 func serve(t *testing.T, world *parity.World) *grpc.ClientConn {
+	return listen(t, routes(world.Guard))
+}
+
+func listen(t *testing.T, server *grpc.Server) *grpc.ClientConn {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	server, ended := routes(world.Guard), make(chan error, 1)
+	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		server.Stop()

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"log"
+	"runtime/debug"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/auth"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/example/frameworks/grpc/shoppb"
 	"google.golang.org/grpc"
@@ -12,12 +15,20 @@ import (
 )
 
 func routes(guard *logtoguard.Guard) *grpc.Server {
-	server := grpc.NewServer(
-		grpc.UnaryInterceptor(auth.UnaryServerInterceptor(authorize(guard))),
-		grpc.StreamInterceptor(auth.StreamServerInterceptor(authorize(guard))),
+	recovered := recovery.WithRecoveryHandler(fail)
+	server := grpc.NewServer( // recovery goes first: Config.Check may panic, too
+		grpc.ChainUnaryInterceptor(recovery.UnaryServerInterceptor(recovered), auth.UnaryServerInterceptor(authorize(guard))),
+		grpc.ChainStreamInterceptor(recovery.StreamServerInterceptor(recovered), auth.StreamServerInterceptor(authorize(guard))),
 		grpc.UnknownServiceHandler(unknown))
 	shoppb.RegisterShopServer(server, service{})
 	return server
+}
+
+// fail answers a panic, which would end the process, and logs it as net/http does.
+// By itself the interceptor answers with the panic's text and the stack.
+func fail(p any) error {
+	log.Printf("panic: %v\n%s", p, debug.Stack())
+	return status.Error(codes.Internal, "internal error")
 }
 
 // unknown has the interceptor judge calls of methods that don't exist, too.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"github.com/logtoguard/logtoguard/example/frameworks/internal/parity"
 	"github.com/logtoguard/logtoguard/logtotest"
 	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/require"
 )
@@ -106,6 +108,29 @@ func TestToolsAskForScopes(t *testing.T) {
 		if refused {
 			require.Equal(t, "the token does not hold the scope that is needed", result.Content[0].(*mcp.TextContent).Text)
 		}
+	}
+}
+
+// Neither a tool nor the guard ends the process.
+func TestPanics(t *testing.T) {
+	world := parity.NewPanickingWorld(t)
+	shop := shopServer()
+	mcp.AddTool(shop, &mcp.Tool{Name: "broken"}, func(_ context.Context, call *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, caller, error) {
+		panic("no rule for " + claimsOf(call).Subject())
+	})
+	url := parity.HTTP(func(guard *logtoguard.Guard) http.Handler { return protect(guard, shop) }).Start(t, world.Guard) + server.Products
+	_, err := connect(t, url, parity.Panics.Authorization(world.Logto)[0])
+	require.Error(t, err)
+	session, err := connect(t, url, parity.Admitted[0].Authorization(world.Logto)[0])
+	require.NoError(t, err)
+	for range 2 {
+		_, err = session.CallTool(t.Context(), &mcp.CallToolParams{Name: "broken"})
+		var e *jsonrpc.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"}, *e)
+		result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "whoami"})
+		require.NoError(t, err)
+		require.False(t, result.IsError)
 	}
 }
 

@@ -3,6 +3,7 @@
 package parity
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -60,7 +61,19 @@ type World struct {
 }
 
 // NewWorld makes a World for one test. Its Logto has the fault from the start.
-func NewWorld(t *testing.T, fault logtotest.Fault) *World {
+func NewWorld(t *testing.T, fault logtotest.Fault) *World { return newWorld(t, fault, nil) }
+
+// NewPanickingWorld makes a World whose guard panics for Mallory.
+func NewPanickingWorld(t *testing.T) *World {
+	return newWorld(t, nil, func(_ context.Context, claims *logtoguard.Claims) error {
+		if claims.Subject() == Mallory {
+			panic("no rule for " + Mallory)
+		}
+		return nil
+	})
+}
+
+func newWorld(t *testing.T, fault logtotest.Fault, check func(context.Context, *logtoguard.Claims) error) *World {
 	now := time.Now()
 	stopped := func() time.Time { return now }
 	logto := logtotest.NewServer(logtotest.Tenant{Resources: []logtotest.Resource{{Indicator: Audience}}, Now: stopped})
@@ -70,6 +83,7 @@ func NewWorld(t *testing.T, fault logtotest.Fault) *World {
 		Endpoint: logto.Endpoint(),
 		Audience: []string{Audience},
 		Metadata: &logtoguard.Metadata{Name: "Parity"}, // challenges name it, and no adapter may lose that
+		Check:    check,
 		Logger:   slog.New(slog.DiscardHandler),
 		Now:      stopped,
 	})
@@ -98,6 +112,13 @@ var client = http.Client{CheckRedirect: func(*http.Request, []*http.Request) err
 
 // Ask sends a request with these values of Authorization.
 func Ask(t *testing.T, url string, authorization []string) Answer {
+	answer, err := ask(t, url, authorization)
+	require.NoError(t, err)
+	return answer
+}
+
+// ask fails where the connection does.
+func ask(t *testing.T, url string, authorization []string) (Answer, error) {
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	require.NoError(t, err)
 	if authorization != nil {
@@ -105,10 +126,11 @@ func Ask(t *testing.T, url string, authorization []string) Answer {
 	}
 	r.Close = true // fasthttp's end may wait for connections that are idle, for the 90 s that net/http keeps them
 	response, err := client.Do(r)
-	require.NoError(t, err)
+	if err != nil {
+		return Answer{}, err
+	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
 	return Answer{
 		Status:       response.StatusCode,
 		Challenge:    response.Header.Values("WWW-Authenticate"),
@@ -116,5 +138,5 @@ func Ask(t *testing.T, url string, authorization []string) Answer {
 		RetryAfter:   response.Header.Get("Retry-After"),
 		ContentType:  response.Header.Get("Content-Type"),
 		Body:         string(body),
-	}
+	}, err
 }

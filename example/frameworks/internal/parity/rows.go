@@ -70,6 +70,12 @@ var Admitted = []Row{
 	{"right in the organization", Orders, 200, minted(member)},
 }
 
+// Mallory is the subject for whom Config.Check panics in a NewPanickingWorld.
+const Mallory = "mallory"
+
+// Panics is a row that a server has to survive there. net/http breaks the connection off.
+var Panics = Row{"the guard panics", Products, 500, minted(logtotest.Token{Subject: Mallory, Scopes: []string{"read:products"}})}
+
 var (
 	reader  = logtotest.Token{Subject: "alice", ClientID: "webshop", Scopes: []string{"read:products"}}
 	member  = logtotest.Token{Subject: "bob", ClientID: "webshop", OrganizationID: "acme", Scopes: []string{"read:orders"}}

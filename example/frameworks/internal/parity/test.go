@@ -3,6 +3,7 @@ package parity
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -15,6 +16,7 @@ func Test(t *testing.T, server Server) {
 	t.Run("refused", func(t *testing.T) { Refuses(t, server) })
 	t.Run("keys", func(t *testing.T) { RefusesWithoutKeys(t, server) })
 	t.Run("admitted", func(t *testing.T) { admits(t, server) })
+	t.Run("panics", func(t *testing.T) { recovers(t, server) })
 	t.Run("at once", func(t *testing.T) { tellsCallersApart(t, server) })
 }
 
@@ -66,6 +68,23 @@ func admits(t *testing.T, server Server) {
 			require.Equal(t, row.Status, other.Status, other.Body)
 			require.JSONEq(t, answer.Body, other.Body)
 		})
+	}
+}
+
+// recovers has the guard panic for one caller, and serve the next one.
+func recovers(t *testing.T, server Server) {
+	world := NewPanickingWorld(t)
+	url := server.Start(t, world.Guard) + server.Path(Panics.Route)
+	authorization := Panics.Authorization(world.Logto)
+	for range 2 {
+		answer, err := ask(t, url, authorization)
+		if err == nil {
+			require.Equal(t, Panics.Status, answer.Status)
+		}
+		everything := fmt.Sprint(answer)
+		require.NotContains(t, everything, Mallory)
+		require.NotContains(t, everything, strings.TrimPrefix(authorization[0], "Bearer "))
+		require.Equal(t, 200, Ask(t, url, Admitted[0].Authorization(world.Logto)).Status)
 	}
 }
 
