@@ -95,6 +95,11 @@ func pageApplications() []pageApplication {
 // pageRoute is a request that the page sends, and what its route asks for.
 type pageRoute struct{ Method, Path, Body, Organization, Scope string }
 
+// Segments are what a line may be broken between: each with the slash at its end.
+func (r pageRoute) Segments() []string {
+	return strings.SplitAfter(strings.TrimPrefix(r.Path, "/"), "/")
+}
+
 // pageGroup holds routes that one sentence explains.
 type pageGroup struct {
 	Title, Text string

@@ -135,6 +135,8 @@ test('without JavaScript the page says what to do', async () => {
   const text = page.locator('noscript p')
   assert.ok(await text.isVisible())
   assert.match(await text.textContent(), /^This page needs JavaScript\. The terminal/)
+  assert.deepEqual(await page.locator('button:visible, input:visible, pre:empty:visible').all(), [], 'nothing that does nothing')
+  assert.ok(await page.getByRole('heading', { name: '401 or 403?' }).isVisible())
   await close()
 })
 

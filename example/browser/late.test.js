@@ -178,3 +178,27 @@ test('a fault of the page is not said to be one of the example', async () => {
   assert.equal(await page.getByRole('alert').count(), 0)
   await close({ allow: /TypeError/ })
 })
+
+// Browsers put back what was chosen, after the script has run and without an event.
+test('after Back, what is chosen, shown and sent belong together', async () => {
+  const answers = { 'shop-manager': '201 Created', 'no-role': '403 Forbidden' }
+  const { page, close } = await openPage(browser, example.api)
+  await pick(page, 'no-role')
+  await leaveAndComeBack(page)
+  const application = await page.locator('[name=application]:checked').getAttribute('value')
+  assert.equal(await page.locator('#claims > div', { hasText: /^sub/ }).locator('.mono').textContent(), application)
+  assert.equal((await call(page, 'POST /products')).status, answers[application])
+
+  await send(page, 'No token', 'no Authorization header')
+  await leaveAndComeBack(page)
+  const sends = await page.locator('[name=send]:checked').getAttribute('value')
+  assert.equal(await page.locator('#parts').isVisible(), sends !== 'none')
+  assert.equal((await call(page, 'GET /me')).status, sends === 'none' ? '401 Unauthorized' : '200 OK')
+  await close()
+})
+
+async function leaveAndComeBack(page) {
+  await page.goto(`${example.api}/healthz`)
+  await page.goBack()
+  await page.locator('#sending').filter({ hasText: /./ }).waitFor() // the token is there
+}
