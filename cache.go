@@ -3,7 +3,6 @@ package logtoguard
 import (
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,30 +18,10 @@ type tokenCache struct {
 	verified *otter.Cache[string, *Claims] // nil: nothing is kept
 	hits     stripedCounter
 	misses   atomic.Uint64
-
-	mu       sync.Mutex
-	underWay map[verification]*outcome
 }
-
-// verification is what requests share: a token, judged by one key. Another key
-// under the same kid is another verification.
-type verification struct {
-	token string
-	key   *key
-}
-
-// outcome is there once done is closed.
-type outcome struct {
-	done   chan struct{}
-	claims *Claims
-	err    *Error // not to be handed out: refusals are everybody's own
-}
-
-// gaveUp is the outcome where a verification panics.
-var gaveUp = overloaded.because(nil)
 
 func newTokenCache(size int) *tokenCache {
-	c := &tokenCache{underWay: make(map[verification]*outcome)}
+	c := &tokenCache{}
 	switch {
 	case size < 0:
 		return c
@@ -74,49 +53,12 @@ func (c *tokenCache) get(token string) *Claims {
 	return claims
 }
 
-// once verifies, or waits for whoever is at it. If that one gives up, as a client
-// that leaves does, or was in the queue for longer, the next takes over.
-func (c *tokenCache) once(v verification, wait func(<-chan struct{}) *Error, verify func() (*Claims, *Error)) (*Claims, *Error) {
-	for {
-		o, mine := c.join(v)
-		if mine {
-			defer c.leave(v, o)
-			claims, e := verify()
-			o.claims, o.err = claims, e.clone()
-			return claims, e
-		}
-		if e := wait(o.done); e != nil {
-			return nil, e
-		}
-		switch {
-		case o.err == nil:
-			return o.claims, nil
-		case o.err.sentinel != ErrOverloaded || o.err == gaveUp:
-			return nil, o.err.clone()
-		}
-	}
-}
-
-func (c *tokenCache) join(v verification) (o *outcome, mine bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if o := c.underWay[v]; o != nil {
-		return o, false
-	}
-	o = &outcome{done: make(chan struct{}), err: gaveUp}
-	c.underWay[v] = o
-	return o, true
-}
-
-func (c *tokenCache) leave(v verification, o *outcome) {
-	if o.err == nil && c.verified != nil && !v.key.retired.Load() {
+// put remembers a token that was verified, unless its key was retired meanwhile.
+func (c *tokenCache) put(token string, claims *Claims) {
+	if c.verified != nil && !claims.key.retired.Load() {
 		// The token is a part of the request's headers: don't keep those.
-		c.verified.Set(strings.Clone(v.token), o.claims)
+		c.verified.Set(strings.Clone(token), claims)
 	}
-	c.mu.Lock()
-	delete(c.underWay, v)
-	c.mu.Unlock()
-	close(o.done)
 }
 
 // sweep forgets what can't be used any more.

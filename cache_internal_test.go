@@ -1,7 +1,6 @@
 package logtoguard
 
 import (
-	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -15,80 +14,6 @@ import (
 
 	"github.com/logtoguard/logtoguard/logtotest"
 )
-
-var theToken = verification{"token", &key{}}
-
-func patient(done <-chan struct{}) *Error {
-	<-done
-	return nil
-}
-
-// follow starts a leader, which verifies as told, and a follower with the same token.
-func follow(t *testing.T, c *tokenCache, leader, follower func() (*Claims, *Error)) (of [2]*Error, claims [2]*Claims) {
-	t.Helper()
-	begun, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() { _ = recover() }()
-		claims[0], of[0] = c.once(theToken, patient, func() (*Claims, *Error) {
-			close(begun)
-			synctest.Wait() // until the follower waits
-			return leader()
-		})
-	}()
-	<-begun
-	claims[1], of[1] = c.once(theToken, patient, follower)
-	<-done
-	return of, claims
-}
-
-func never() (*Claims, *Error) { panic("not asked for") }
-
-func TestFollowersShareTheVerdict(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		want := &Claims{}
-		errs, claims := follow(t, newTokenCache(-1), func() (*Claims, *Error) { return want, nil }, never)
-		assert.Equal(t, [2]*Error{}, errs)
-		assert.Equal(t, [2]*Claims{want, want}, claims)
-	})
-}
-
-func TestFollowersGetARefusalOfTheirOwn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		errs, _ := follow(t, newTokenCache(0), func() (*Claims, *Error) { return nil, wrongSignature.because(nil) }, never)
-		assert.ErrorIs(t, errs[0], ErrSignature)
-		assert.ErrorIs(t, errs[1], ErrSignature)
-		assert.NotSame(t, errs[0], errs[1])
-	})
-}
-
-// A client that leaves while its token is verified takes nobody with it.
-func TestFollowerTakesOver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		want := &Claims{}
-		errs, claims := follow(t, newTokenCache(-1),
-			func() (*Claims, *Error) { return nil, overloaded.because(context.Canceled) },
-			func() (*Claims, *Error) { return want, nil })
-		assert.ErrorIs(t, errs[0], context.Canceled)
-		assert.Nil(t, errs[1])
-		assert.Same(t, want, claims[1])
-	})
-}
-
-// Another key under the kid is another verification.
-func TestNoVerdictIsSharedBetweenKeys(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newTokenCache(-1)
-		release := make(chan struct{})
-		go func() {
-			_, _ = c.once(theToken, patient, func() (*Claims, *Error) { <-release; return &Claims{}, nil })
-		}()
-		synctest.Wait()
-		_, e := c.once(verification{"token", &key{}}, patient, func() (*Claims, *Error) { return nil, wrongSignature.because(nil) })
-		assert.ErrorIs(t, e, ErrSignature)
-		close(release)
-	})
-}
 
 // keySetOfOne answers with one key, without sockets, which a bubble can't wait for.
 type keySetOfOne struct{ key *logtotest.Key }
@@ -142,45 +67,6 @@ func TestJudgedAgainAfterTheQueue(t *testing.T) {
 	g, err := queued(t, func(g *Guard, _ *logtotest.Clock) { _ = g.Close() })
 	require.ErrorIs(t, err, ErrClosed)
 	require.Zero(t, g.Stats().TokenCacheEntries)
-}
-
-// The time in the queue is a request's own, whoever else is at its token.
-func TestVerificationWaitsTwoSecondsInAll(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := &Guard{tokens: newTokenCache(-1), signatures: newQueue(1)}
-		require.Nil(t, g.signatures.enter(t.Context(), soon()))
-		claims := &Claims{key: &key{}}
-		go func() { _, _ = g.verifyOnce(t.Context(), "token", token{}, claims) }()
-		time.Sleep(maxQueueWait - time.Millisecond)
-		start := time.Now()
-		_, e := g.verifyOnce(t.Context(), "token", token{}, claims)
-		assert.ErrorIs(t, e, ErrOverloaded)
-		assert.Equal(t, 2*time.Second, time.Since(start))
-	})
-}
-
-func TestFollowerThatLeaves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newTokenCache(-1)
-		release := make(chan struct{})
-		go func() {
-			_, _ = c.once(theToken, patient, func() (*Claims, *Error) { <-release; return &Claims{}, nil })
-		}()
-		synctest.Wait()
-		_, e := c.once(theToken, func(<-chan struct{}) *Error { return overloaded.because(context.Canceled) }, never)
-		assert.ErrorIs(t, e, context.Canceled)
-		close(release)
-	})
-}
-
-func TestPanicOfALeaderLetsNobodyIn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newTokenCache(0)
-		errs, claims := follow(t, c, func() (*Claims, *Error) { panic("broken") }, never)
-		assert.NotNil(t, errs[1])
-		assert.Nil(t, claims[1])
-		assert.Nil(t, c.get("token"))
-	})
 }
 
 // A retired key's tokens are not known any more, also before they are swept out.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -221,7 +222,8 @@ func TestCheckRunsOnKnownTokens(t *testing.T) {
 	assert.EqualValues(t, 2, guard.Stats().Accepted)
 }
 
-func TestSameNewTokenIsVerifiedOnce(t *testing.T) {
+// Requests with the same new token at once look into the cache when it is their turn.
+func TestSameNewTokenIsVerifiedOncePerProcessor(t *testing.T) {
 	for _, size := range []int{0, -1} {
 		inBubble(t, func(t *testing.T, s *scene) {
 			s.logto.Rotate("ES384") // slow enough to be met by the others
@@ -238,7 +240,7 @@ func TestSameNewTokenIsVerifiedOnce(t *testing.T) {
 			stats := guard.Stats()
 			assert.EqualValues(t, 200, stats.Accepted)
 			if size == 0 {
-				assert.EqualValues(t, 1, stats.Verifications)
+				assert.LessOrEqual(t, stats.Verifications, uint64(runtime.GOMAXPROCS(0)))
 			} else {
 				assert.Zero(t, stats.TokenCacheEntries)
 			}
@@ -309,8 +311,8 @@ func TestManyNewTokensWaitTheirTurn(t *testing.T) {
 	})
 }
 
-// Requests that share a verification share no error: a handler may write into its own.
-func TestSharedRefusalsAreFresh(t *testing.T) {
+// Refusals of one token share no error: a handler may write into its own.
+func TestConcurrentRefusalsAreFresh(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *scene) {
 		s.logto.Rotate("ES384")
 		guard := s.readyGuard(t, func(cfg *logtoguard.Config) {

@@ -66,9 +66,6 @@ type Error struct {
 }
 
 func (e *Error) clone() *Error {
-	if e == nil {
-		return nil
-	}
 	own := *e
 	own.Scopes = slices.Clone(e.Scopes)
 	return &own

@@ -127,42 +127,30 @@ func (g *Guard) judge(ctx context.Context, token string, seen *about) (*Claims, 
 		return nil, algorithmOfKey.because(nil)
 	}
 	claims.guard = g
-	claims, e = g.verifyOnce(ctx, token, t, claims)
-	if e != nil {
+	return g.checkSignature(ctx, token, t, claims)
+}
+
+// checkSignature checks the signature, when it is the request's turn, and remembers
+// the token. Requests that bring the same new token at once each check it, except
+// those whose turn comes after the first has succeeded.
+func (g *Guard) checkSignature(ctx context.Context, token string, t token, claims *Claims) (*Claims, *Error) {
+	if e := g.signatures.enter(ctx, time.Now().Add(maxQueueWait)); e != nil {
 		return nil, e
 	}
-	// Waiting takes its time, in which the token may have ended, or its key.
+	defer g.signatures.leave()
+	if known := g.known(token); known != nil {
+		return known, nil
+	}
+	// What was right when the token came may have ended while it waited.
 	if e := g.overtaken(claims); e != nil {
 		return nil, e
 	}
-	return claims, nil
-}
-
-// verifyOnce checks the signature, or waits for another request that does it.
-func (g *Guard) verifyOnce(ctx context.Context, token string, t token, claims *Claims) (*Claims, *Error) {
-	until := time.Now().Add(maxQueueWait)
-	v := verification{token: token, key: claims.key}
-	return g.tokens.once(v, func(done <-chan struct{}) *Error {
-		return g.signatures.wait(ctx, until, done)
-	}, func() (*Claims, *Error) {
-		// Another request may have been faster.
-		if known := g.known(token); known != nil {
-			return known, nil
-		}
-		return claims, g.checkSignature(ctx, until, claims.key, t)
-	})
-}
-
-func (g *Guard) checkSignature(ctx context.Context, until time.Time, k *key, t token) *Error {
-	if e := g.signatures.enter(ctx, until); e != nil {
-		return e
-	}
-	defer g.signatures.leave()
 	g.counts.verifications.Add(1)
-	if !k.verify(t.signed, t.signature) {
-		return wrongSignature.because(nil)
+	if !claims.key.verify(t.signed, t.signature) {
+		return nil, wrongSignature.because(nil)
 	}
-	return nil
+	g.tokens.put(token, claims)
+	return claims, nil
 }
 
 // verify checks a signature of RFC 7518, sections 3.3 and 3.4, by the standard
