@@ -3,11 +3,9 @@ package logtoguard_test
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,7 +13,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/logtotest"
@@ -95,58 +92,3 @@ func TestClockThatIsSetBack(t *testing.T) {
 		assert.Greater(t, guard.Stats().KeyAge, greatestAge)
 	})
 }
-
-// roundTrips answers requests in turn.
-type roundTrips struct {
-	turn  atomic.Int64
-	first func(*http.Request) (*http.Response, error)
-	then  http.RoundTripper
-}
-
-func (t *roundTrips) RoundTrip(r *http.Request) (*http.Response, error) {
-	if t.turn.Add(1) == 1 {
-		return t.first(r)
-	}
-	return t.then.RoundTrip(r)
-}
-
-// A transport of the caller that minds nothing holds up one fetch, and Close for a moment.
-func TestTransportsThatNeverReturn(t *testing.T) {
-	for name, first := range map[string]func(released chan struct{}) func(*http.Request) (*http.Response, error){
-		"no answer": func(released chan struct{}) func(*http.Request) (*http.Response, error) {
-			return func(*http.Request) (*http.Response, error) { <-released; return nil, io.ErrUnexpectedEOF }
-		},
-		"no end of the body": func(released chan struct{}) func(*http.Request) (*http.Response, error) {
-			return func(r *http.Request) (*http.Response, error) {
-				return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(deaf(released)), Request: r}, nil
-			}
-		},
-		"the goroutine ended": func(chan struct{}) func(*http.Request) (*http.Response, error) {
-			return func(*http.Request) (*http.Response, error) { runtime.Goexit(); return nil, nil }
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *scene) {
-				released := make(chan struct{})
-				defer close(released)
-				transport := &roundTrips{first: first(released), then: s.client.Transport}
-				guard := s.guard(t, func(cfg *logtoguard.Config) { cfg.HTTPClient = &http.Client{Transport: transport} })
-				begin := time.Now()
-				becomesReady(t, guard)
-				assert.LessOrEqual(t, time.Since(begin), 10*time.Second)
-				accept(t, guard, s.mint())
-
-				transport.turn.Store(0)
-				time.Sleep(longestRefresh)
-				begin = time.Now()
-				require.NoError(t, guard.Close())
-				assert.LessOrEqual(t, time.Since(begin), 2*time.Second)
-				time.Sleep(longestBackOff) // net/http has a timer for requests that don't end
-			})
-		})
-	}
-}
-
-type deaf chan struct{}
-
-func (d deaf) Read([]byte) (int, error) { <-d; return 0, io.EOF }

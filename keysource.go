@@ -15,14 +15,8 @@ import (
 
 const (
 	fetchTimeout  = 5 * time.Second
-	patience      = 2 * time.Second // with a transport that doesn't mind its context
 	maxKeySetSize = 1 << 20
 	maxETag       = 256
-)
-
-var (
-	errDeaf     = errors.New("the transport doesn't mind the end of its context")
-	errNoAnswer = errors.New("the transport ended the goroutine")
 )
 
 // keySource is the key set's address, and how it is asked.
@@ -51,37 +45,15 @@ type keyAnswer struct {
 	etag      string
 }
 
-// fetch asks once. It ends with ctx, and after 5 s at the latest, or little later
-// where a caller's transport doesn't mind its context: what still hangs in it then
-// lingers there, and its outcome is not used. The same goes for one that ends the
-// goroutine.
+// fetch asks once, for at most 5 s.
 func (s *keySource) fetch(ctx context.Context, etag string) (keyAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	ended := make(chan fetched, 1)
-	go func() {
-		result := fetched{err: errNoAnswer}
-		defer func() { ended <- result }()
-		result.answer, result.err = s.get(ctx, etag)
-	}()
-	result := fetched{err: errDeaf}
-	select {
-	case result = <-ended:
-	case <-ctx.Done():
-		select {
-		case result = <-ended:
-		case <-time.After(patience):
-		}
+	answer, err := s.get(ctx, etag)
+	if err != nil {
+		return keyAnswer{}, fmt.Errorf("GET %s: %w", s.shown, err)
 	}
-	if result.err != nil {
-		return keyAnswer{}, fmt.Errorf("GET %s: %w", s.shown, result.err)
-	}
-	return result.answer, nil
-}
-
-type fetched struct {
-	answer keyAnswer
-	err    error
+	return answer, nil
 }
 
 func (s *keySource) get(ctx context.Context, etag string) (keyAnswer, error) {

@@ -63,9 +63,8 @@ type Config struct {
 
 	// HTTPClient fetches the keys, within 5 s or its Timeout. It is copied, and its
 	// *[http.Transport] too: each fetch has a connection of its own. It follows
-	// redirects only within one scheme, host and port. A transport that doesn't mind
-	// its context leaves a goroutine behind each time it hangs. Default:
-	// http.DefaultTransport.
+	// redirects only within one scheme, host and port. Its Transport must honor
+	// request contexts. Default: http.DefaultTransport.
 	HTTPClient *http.Client
 
 	// Logger gets refusals at Debug, changes of keys at Info, and failures to
@@ -118,9 +117,9 @@ func New(cfg Config) (*Guard, error) {
 	return g, nil
 }
 
-// Close ends the background work, and waits for that: up to 2 s where a transport of
-// the caller's doesn't mind its context. Verify answers [ErrClosed] afterwards.
-// Closing twice is fine. It always returns nil.
+// Close stops fetching keys, and waits until a fetch that is under way has returned:
+// at once, if Config.HTTPClient's Transport honors request contexts. Verify answers
+// [ErrClosed] afterwards. Closing twice is fine. It always returns nil.
 func (g *Guard) Close() error {
 	g.keys.close()
 	g.tokens.clear()
