@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -42,38 +41,6 @@ func TestEachFetchHasItsConnection(t *testing.T) {
 	refuse(t, guard, logto.Mint(logtotest.Token{}, kid("unknown")), logtoguard.ErrUnknownKey)
 	assert.EqualValues(t, 2, guard.Stats().KeyFetches)
 	assert.EqualValues(t, 2, connections.Load())
-}
-
-// Some servers take no header of more than a few KiB, and some proxies dislike an
-// If-None-Match.
-func TestETagThatCannotBeSentBack(t *testing.T) {
-	for name, etag := range map[string]string{"long": strings.Repeat("x", 255), "short": strings.Repeat("x", 254)} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *scene) {
-				s.logto.Disturb(func(http.Handler) http.Handler {
-					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-						if r.Header.Get("If-None-Match") != "" {
-							w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
-							return
-						}
-						w.Header().Set("ETag", `"`+etag+`"`)
-						_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{s.logto.Key().JWK()}})
-					})
-				})
-				guard := s.readyGuard(t)
-				for range 30 {
-					time.Sleep(time.Hour)
-					accept(t, guard, s.mint())
-				}
-				if stats := guard.Stats(); name == "long" {
-					assert.Zero(t, stats.KeyFetchFailures)
-				} else {
-					assert.NotZero(t, stats.KeyFetchFailures)
-					assert.LessOrEqual(t, stats.KeyFetchFailures, stats.KeyFetches/2+1)
-				}
-			})
-		})
-	}
 }
 
 // Keys that were confirmed while the clock was a year ahead are a day old a day later.

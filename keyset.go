@@ -247,18 +247,15 @@ func (ks *keySet) refresh(ctx context.Context, old *keyState) (*keyState, time.D
 
 // load makes a state of the issuer's answer.
 func (ks *keySet) load(ctx context.Context, old *keyState) (*keyState, error) {
-	answer, err := ks.source.fetch(ctx, old.etag)
+	body, err := ks.source.fetch(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if answer.unchanged {
-		return &keyState{keys: old.keys, etag: old.etag, digest: old.digest}, nil
-	}
-	digest := sha256.Sum256(answer.body)
+	digest := sha256.Sum256(body)
 	if digest == old.digest {
-		return &keyState{keys: old.keys, etag: answer.etag, digest: digest}, nil
+		return &keyState{keys: old.keys, digest: digest}, nil
 	}
-	keys, skipped, err := parseKeySet(answer.body)
+	keys, skipped, err := parseKeySet(body)
 	if err == nil || old.failure == nil {
 		ks.logSkipped(skipped)
 	}
@@ -270,7 +267,7 @@ func (ks *keySet) load(ctx context.Context, old *keyState) (*keyState, error) {
 			keys[id] = known
 		}
 	}
-	return &keyState{keys: keys, etag: answer.etag, digest: digest}, nil
+	return &keyState{keys: keys, digest: digest}, nil
 }
 
 // ready waits for usable keys.

@@ -17,7 +17,6 @@ const (
 // keyState is what is known at one time. Only nudged changes.
 type keyState struct {
 	keys      map[string]*key
-	etag      string
 	digest    [sha256.Size]byte // of the answer that the keys came in
 	confirmed time.Time         // when the issuer last said that these are its keys
 	due       time.Time         // when to fetch next
@@ -60,9 +59,8 @@ func jittered(least, spread time.Duration) time.Duration {
 	return least + rand.N(spread)
 }
 
-// failed is the state after a fetch that brought nothing: the old keys serve on. The
-// ETag is dropped, as it may be what the issuer can't answer. Keys that were confirmed
-// in the future, before the clock was set back, grow old from now on.
+// failed is the state after a fetch that brought nothing: the old keys serve on.
+// Keys that were confirmed in the future, before the clock was set back, grow old from now on.
 func (s *keyState) failed(err error, now time.Time) *keyState {
 	next := &keyState{
 		keys: s.keys, digest: s.digest, confirmed: minTime(s.confirmed, now),
