@@ -1,7 +1,6 @@
 package logtoguard
 
 import (
-	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -16,7 +15,7 @@ const defaultCacheSize = 10_000
 // no lock, and a scan of tokens seen once doesn't push out those in use.
 type tokenCache struct {
 	verified *otter.Cache[string, *Claims] // nil: nothing is kept
-	hits     stripedCounter
+	hits     atomic.Uint64
 	misses   atomic.Uint64
 }
 
@@ -80,23 +79,8 @@ func (c *tokenCache) clear() {
 }
 
 func (c *tokenCache) report(s *Stats) {
-	s.TokenCacheHits, s.TokenCacheMisses = c.hits.total(), c.misses.Load()
+	s.TokenCacheHits, s.TokenCacheMisses = c.hits.Load(), c.misses.Load()
 	if c.verified != nil {
 		s.TokenCacheEntries = c.verified.EstimatedSize()
 	}
-}
-
-// stripedCounter counts without a cache line that all processors write to.
-type stripedCounter [8]struct {
-	n atomic.Uint64
-	_ [56]byte
-}
-
-func (c *stripedCounter) add() { c[rand.Uint32()%uint32(len(c))].n.Add(1) }
-
-func (c *stripedCounter) total() (sum uint64) {
-	for i := range c {
-		sum += c[i].n.Load()
-	}
-	return sum
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -90,8 +89,6 @@ func TestUselessAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *scene) {
-				// Without an entity tag nobody asks for a 304.
-				s.logto.Disturb(after(func(_ *http.Request, answer *httptest.ResponseRecorder) { answer.Header().Del("ETag") }))
 				guard := s.readyGuard(t)
 				s.logto.Disturb(fault)
 				time.Sleep(longestRefresh)

@@ -184,7 +184,8 @@ func (g *Guard) VerifyRequest(r *http.Request) (*Claims, error) {
 	token, err := bearerToken(r.Header)
 	if err == nil {
 		if claims := g.known(token); claims != nil {
-			return g.readmit(r.Context(), claims)
+			g.tokens.hits.Add(1)
+			return g.admit(r.Context(), claims)
 		}
 		err = checkToken68(token)
 	}

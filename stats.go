@@ -33,20 +33,17 @@ type Stats struct {
 // Stats returns the present counts.
 func (g *Guard) Stats() Stats {
 	s := Stats{
+		Accepted:      g.counts.accepted.Load(),
 		Refused:       g.counts.refusals(),
 		Verifications: g.counts.verifications.Load(),
 	}
 	g.tokens.report(&s)
-	s.Accepted = g.counts.admitted.total()
-	if g.check == nil {
-		s.Accepted += s.TokenCacheHits
-	}
 	g.keys.report(&s)
 	return s
 }
 
 type counters struct {
-	admitted      stripedCounter // but for hits that no Check was asked about
+	accepted      atomic.Uint64
 	verifications atomic.Uint64
 	mu            sync.Mutex
 	refused       map[string]uint64

@@ -15,7 +15,8 @@ import (
 // ends while Verify waits for keys or for its turn, the error wraps ctx.Err().
 func (g *Guard) Verify(ctx context.Context, token string) (*Claims, error) {
 	if claims := g.known(token); claims != nil {
-		return g.readmit(ctx, claims)
+		g.tokens.hits.Add(1)
+		return g.admit(ctx, claims)
 	}
 	return g.examine(ctx, token)
 }
@@ -52,37 +53,17 @@ func (g *Guard) overtaken(claims *Claims) *Error {
 	return nil
 }
 
-// admit has the last word on a token that was just verified.
+// admit runs Config.Check on a token that is valid, and counts it.
 func (g *Guard) admit(ctx context.Context, claims *Claims) (*Claims, error) {
-	if err := g.ask(ctx, claims); err != nil {
-		return nil, err
+	if g.check != nil {
+		if err := g.check(ctx, claims); err != nil {
+			e := refusedBy(err)
+			g.conclude(ctx, e, about{})
+			return nil, e
+		}
 	}
-	g.counts.admitted.add()
+	g.counts.accepted.Add(1)
 	return claims, nil
-}
-
-// readmit is admit for a known token. Without a Check each hit is let in: it is
-// counted once, and Stats works out the rest.
-func (g *Guard) readmit(ctx context.Context, claims *Claims) (*Claims, error) {
-	g.tokens.hits.add()
-	if g.check == nil {
-		return claims, nil
-	}
-	return g.admit(ctx, claims)
-}
-
-// ask asks Config.Check.
-func (g *Guard) ask(ctx context.Context, claims *Claims) error {
-	if g.check == nil {
-		return nil
-	}
-	err := g.check(ctx, claims)
-	if err == nil {
-		return nil
-	}
-	e := refusedBy(err)
-	g.conclude(ctx, e, about{})
-	return e
 }
 
 // about is what a refused token said of itself, for the log.
