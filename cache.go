@@ -66,7 +66,7 @@ func (c *tokenCache) sweep(now time.Time) {
 		return
 	}
 	for token, claims := range c.verified.All() {
-		if claims.key.retired.Load() || instantOf(now) >= claims.validUntil {
+		if claims.key.retired.Load() || !now.Before(claims.validUntil) {
 			c.verified.Invalidate(token)
 		}
 	}

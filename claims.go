@@ -35,7 +35,7 @@ type Claims struct {
 
 	// What a verified token depends on from now on: see Guard.known.
 	key                   *key
-	validFrom, validUntil int64 // instants
+	validFrom, validUntil time.Time
 }
 
 // Subject returns sub: the user's ID, or the application's ID for a machine.

@@ -124,18 +124,6 @@ func (v *jsonValue) instant() (t time.Time, ok bool) {
 	return time.Unix(int64(whole), int64(fraction*1e9)), true
 }
 
-// instantOf is t in nanoseconds since 1970, or as near to it as an int64 comes:
-// quicker to compare than a time.Time, and 2262 is far enough.
-func instantOf(t time.Time) int64 {
-	switch seconds := t.Unix(); {
-	case seconds >= math.MaxInt64/int64(time.Second):
-		return math.MaxInt64
-	case seconds <= math.MinInt64/int64(time.Second):
-		return math.MinInt64
-	}
-	return t.UnixNano()
-}
-
 var errNotAnObject = errors.New("not a JSON object")
 
 // decodeObject decodes one JSON object: member names match exactly, a duplicate

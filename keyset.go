@@ -149,9 +149,6 @@ func (ks *keySet) ask() {
 // trusted reports whether the keys in use may be relied on, and sees to their refresh.
 func (ks *keySet) trusted(now time.Time) bool {
 	s := ks.state.Load()
-	if instantOf(now) < s.quietUntil {
-		return true
-	}
 	ks.refreshWhenDue(s, now)
 	return s.usable(now)
 }
@@ -235,9 +232,6 @@ func (ks *keySet) refresh(ctx context.Context, old *keyState) (*keyState, time.D
 		state.confirmed = now
 	}
 	state.due, state.pause = now.Add(pause), pause
-	if state.usable(now) {
-		state.quietUntil = instantOf(minTime(state.due, state.confirmed.Add(maxKeyAge)))
-	}
 	state.superseded = make(chan struct{})
 	if ctx.Err() == nil {
 		ks.logChange(old, state)

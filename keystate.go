@@ -21,8 +21,6 @@ type keyState struct {
 	confirmed time.Time         // when the issuer last said that these are its keys
 	due       time.Time         // when to fetch next
 	pause     time.Duration     // until then
-	// quietUntil is the instant before which the keys are usable and no fetch is due.
-	quietUntil int64
 
 	failure  error // of the last fetch
 	failures int   // since the last success

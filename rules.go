@@ -170,7 +170,10 @@ func (p *policy) judgeTimes(in *payload, c *Claims) *Error {
 	if now.Before(issued) {
 		return notYetValid.because(nil)
 	}
-	c.validFrom, c.validUntil = max(instantOf(from), instantOf(issued)), instantOf(until)
+	if from.Before(issued) {
+		from = issued
+	}
+	c.validFrom, c.validUntil = from, until
 	return nil
 }
 

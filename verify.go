@@ -37,13 +37,12 @@ func (g *Guard) known(token string) *Claims {
 // overtaken refuses claims that were right once, and are not any more.
 func (g *Guard) overtaken(claims *Claims) *Error {
 	now := g.policy.now()
-	at := instantOf(now)
 	switch {
 	case g.keys.closed():
 		return guardClosed.because(nil)
-	case at >= claims.validUntil:
+	case !now.Before(claims.validUntil):
 		return expired.because(nil)
-	case at < claims.validFrom:
+	case now.Before(claims.validFrom):
 		return notYetValid.because(nil)
 	case claims.key.retired.Load():
 		return unknownKey.because(nil)
