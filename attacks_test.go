@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -41,22 +42,22 @@ func newAttacker(t *testing.T) *attacker {
 	point, err := private.PublicKey.Bytes()
 	require.NoError(t, err)
 	encode := base64.RawURLEncoding.EncodeToString
-	server := newKeyServer(t)
+	server := guardtest.NewKeyServer(t)
 	jwk := map[string]any{"kty": "EC", "crv": "P-384", "use": "sig", "kid": "k", "x": encode(point[1:49]), "y": encode(point[49:])}
-	server.serve(jwk)
+	server.Serve(jwk)
 	guard, err := logtoguard.New(logtoguard.Config{
-		Endpoint: server.url, Audience: []string{shopping},
-		Now: logtotest.NewClock(now).Now, Logger: slog.New(slog.DiscardHandler),
+		Endpoint: server.URL, Audience: []string{guardtest.Shopping},
+		Now: logtotest.NewClock(guardtest.Now).Now, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, guard.Close()) })
-	return &attacker{server.url, private, jwk, guard}
+	return &attacker{server.URL, private, jwk, guard}
 }
 
 // input is what is signed, under the header's alg.
 func (a *attacker) input(alg string) string {
 	header := fmt.Sprintf(`{"alg":"%s","typ":"at+jwt","kid":"k"}`, alg)
-	payload := fmt.Sprintf(`{"iss":"%s/oidc","aud":"%s","sub":"s","client_id":"s","iat":%d,"exp":%d}`, a.issuer, shopping, now.Unix(), now.Unix()+3600)
+	payload := fmt.Sprintf(`{"iss":"%s/oidc","aud":"%s","sub":"s","client_id":"s","iat":%d,"exp":%d}`, a.issuer, guardtest.Shopping, guardtest.Now.Unix(), guardtest.Now.Unix()+3600)
 	encode := base64.RawURLEncoding.EncodeToString
 	return encode([]byte(header)) + "." + encode([]byte(payload))
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -31,17 +32,17 @@ func unsigned(logto *logtotest.Server, alg any) string {
 
 // TestUnsigned: no spelling of none is an algorithm, whatever stands for the signature.
 func TestUnsigned(t *testing.T) {
-	for _, algorithm := range algorithms {
-		logto, clock := newLogto(t, algorithm)
-		guard := newGuard(t, logto, clock)
-		ready(t, guard)
+	for _, algorithm := range guardtest.Algorithms {
+		logto, clock := guardtest.NewLogto(t, algorithm)
+		guard := guardtest.NewGuard(t, logto, clock)
+		guardtest.Ready(t, guard)
 		for _, alg := range []any{"none", "None", "NONE", "nOnE", "none ", " none", "none\x00", "n\u006fne", "ｎｏｎｅ", "", nil, 0, false, []string{"none"}, []string{algorithm}} {
 			for _, signature := range []string{".", ".AA", ".bm9uZQ", "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64))} {
-				refuse(t, guard, unsigned(logto, alg)+signature, logtoguard.ErrAlgorithm)
+				guardtest.Refuse(t, guard, unsigned(logto, alg)+signature, logtoguard.ErrAlgorithm)
 			}
-			refuse(t, guard, unsigned(logto, alg), logtoguard.ErrMalformed)
+			guardtest.Refuse(t, guard, unsigned(logto, alg), logtoguard.ErrMalformed)
 		}
-		refuse(t, guard, unsigned(logto, algorithm)+".", logtoguard.ErrSignature)
+		guardtest.Refuse(t, guard, unsigned(logto, algorithm)+".", logtoguard.ErrSignature)
 	}
 }
 
@@ -69,15 +70,15 @@ func rsaNotations(t *testing.T, key *logtotest.Key) [][]byte {
 
 // The attack of the textbooks: RS256 becomes HS256, and the public key the secret.
 func TestPublicRSAKeyAsSecret(t *testing.T) {
-	logto, clock := newLogto(t, "RS256")
-	guard := newGuard(t, logto, clock)
-	ready(t, guard)
+	logto, clock := guardtest.NewLogto(t, "RS256")
+	guard := guardtest.NewGuard(t, logto, clock)
+	guardtest.Ready(t, guard)
 	for _, secret := range rsaNotations(t, logto.Key()) {
 		for alg, reason := range map[string]error{"HS256": logtoguard.ErrAlgorithm, "RS256": logtoguard.ErrSignature} {
 			input := unsigned(logto, alg)
 			mac := hmac.New(sha256.New, secret)
 			mac.Write([]byte(input))
-			refuse(t, guard, joined(input, mac.Sum(nil)), reason)
+			guardtest.Refuse(t, guard, joined(input, mac.Sum(nil)), reason)
 		}
 	}
 }
@@ -85,30 +86,30 @@ func TestPublicRSAKeyAsSecret(t *testing.T) {
 // TestTokenBringsItsKey: a token that carries its key, or says where to find it, is
 // judged by the issuer's keys all the same, and nobody is asked for its own.
 func TestTokenBringsItsKey(t *testing.T) {
-	for _, algorithm := range algorithms {
+	for _, algorithm := range guardtest.Algorithms {
 		t.Run(algorithm, func(t *testing.T) {
 			own := logtotest.NewKey(algorithm)
 			var asked atomic.Int64
 			evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				asked.Add(1)
-				keySetOf(own.JWK())(nil).ServeHTTP(w, r)
+				guardtest.KeySetOf(own.JWK())(nil).ServeHTTP(w, r)
 			}))
 			t.Cleanup(evil.Close)
-			leaf := certificate(t, time.Now().Add(time.Hour)).Certificate[0]
+			leaf := guardtest.Certificate(t, time.Now().Add(time.Hour)).Certificate[0]
 			brought := map[string]any{
-				"jwk": own.JWK(), "jku": evil.URL + jwks, "x5u": evil.URL + "/x5u",
+				"jwk": own.JWK(), "jku": evil.URL + guardtest.JWKSPath, "x5u": evil.URL + "/x5u",
 				"x5c": []string{base64.StdEncoding.EncodeToString(leaf)}, "x5t#S256": own.ID(),
 			}
-			logto, clock := newLogto(t, algorithm)
-			guard := newGuard(t, logto, clock)
-			ready(t, guard)
+			logto, clock := guardtest.NewLogto(t, algorithm)
+			guard := guardtest.NewGuard(t, logto, clock)
+			guardtest.Ready(t, guard)
 			for name, value := range brought {
 				one := func(d *logtotest.Draft) { d.Header[name] = value }
 				by := func(d *logtotest.Draft) { d.Key = own }
-				accept(t, guard, logto.Mint(logtotest.Token{}, one))
-				refuse(t, guard, logto.Mint(logtotest.Token{}, one, by), logtoguard.ErrSignature)
-				refuse(t, guard, logto.Mint(logtotest.Token{}, one, by, kid(own.ID())), logtoguard.ErrUnknownKey)
-				refuse(t, guard, logto.Mint(logtotest.Token{}, one, by, func(d *logtotest.Draft) { delete(d.Header, "kid") }), logtoguard.ErrMalformed)
+				guardtest.Accept(t, guard, logto.Mint(logtotest.Token{}, one))
+				guardtest.Refuse(t, guard, logto.Mint(logtotest.Token{}, one, by), logtoguard.ErrSignature)
+				guardtest.Refuse(t, guard, logto.Mint(logtotest.Token{}, one, by, guardtest.Kid(own.ID())), logtoguard.ErrUnknownKey)
+				guardtest.Refuse(t, guard, logto.Mint(logtotest.Token{}, one, by, func(d *logtotest.Draft) { delete(d.Header, "kid") }), logtoguard.ErrMalformed)
 			}
 			require.Zero(t, asked.Load())
 		})

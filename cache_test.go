@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -44,10 +45,10 @@ func awaitFetch(t *testing.T, guard *logtoguard.Guard, logto *logtotest.Server) 
 }
 
 func TestKnownTokenIsVerifiedOnce(t *testing.T) {
-	for _, algorithm := range algorithms {
+	for _, algorithm := range guardtest.Algorithms {
 		t.Run(algorithm, func(t *testing.T) {
-			logto, clock := newLogto(t, algorithm)
-			guard := newGuard(t, logto, clock)
+			logto, clock := guardtest.NewLogto(t, algorithm)
+			guard := guardtest.NewGuard(t, logto, clock)
 			token := logto.Mint(logtotest.Token{Subject: "shop", Scopes: []string{"read:products"}})
 			verifiedTwice(t, guard, token)
 			claims, err := guard.Verify(t.Context(), token)
@@ -95,11 +96,11 @@ func TestKnownTokenThatNoLongerHolds(t *testing.T) {
 		}, logtoguard.ErrClosed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			logto, clock := newLogto(t, "ES256")
-			guard := newGuard(t, logto, clock)
+			logto, clock := guardtest.NewLogto(t, "ES256")
+			guard := guardtest.NewGuard(t, logto, clock)
 			token := logto.Mint(logtotest.Token{Subject: "shop"}, func(d *logtotest.Draft) {
 				if !strings.HasSuffix(test.name, "no nbf") {
-					d.Claims["nbf"] = now.Unix() - 10
+					d.Claims["nbf"] = guardtest.Now.Unix() - 10
 				}
 			})
 			verifiedTwice(t, guard, token)
@@ -114,8 +115,8 @@ func TestKnownTokenThatNoLongerHolds(t *testing.T) {
 }
 
 func TestKnownTokenAndKeysThatGrowTooOld(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	guard := newGuard(t, logto, clock)
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	guard := guardtest.NewGuard(t, logto, clock)
 	token := logto.Mint(logtotest.Token{Subject: "shop", Lifetime: 48 * time.Hour})
 	verifiedTwice(t, guard, token)
 	logto.Disturb(logtotest.Status(500))
@@ -133,20 +134,20 @@ func TestKnownTokenAndKeysThatGrowTooOld(t *testing.T) {
 
 func TestReusedKidWithAnotherKey(t *testing.T) {
 	first, second := logtotest.NewKey("ES384"), logtotest.NewKey("ES384")
-	issuer := newKeyServer(t)
-	issuer.serve(jwkUnder("same", first))
-	clock := logtotest.NewClock(now)
-	guard, err := logtoguard.New(logtoguard.Config{Endpoint: issuer.url, Audience: []string{shopping}, Now: clock.Now})
+	issuer := guardtest.NewKeyServer(t)
+	issuer.Serve(guardtest.JWKUnder("same", first))
+	clock := logtotest.NewClock(guardtest.Now)
+	guard, err := logtoguard.New(logtoguard.Config{Endpoint: issuer.URL, Audience: []string{guardtest.Shopping}, Now: clock.Now})
 	require.NoError(t, err)
 	defer guard.Close()
 	sign := func(k *logtotest.Key, kid string) string {
 		header := fmt.Sprintf(`{"alg":"ES384","typ":"at+jwt","kid":"%s"}`, kid)
-		payload := fmt.Sprintf(`{"iss":"%s/oidc","aud":"%s","sub":"s","client_id":"s","iat":%d,"exp":%d}`, issuer.url, shopping, now.Unix(), now.Unix()+3600)
+		payload := fmt.Sprintf(`{"iss":"%s/oidc","aud":"%s","sub":"s","client_id":"s","iat":%d,"exp":%d}`, issuer.URL, guardtest.Shopping, guardtest.Now.Unix(), guardtest.Now.Unix()+3600)
 		return k.Sign([]byte(header), []byte(payload))
 	}
 	old := sign(first, "same")
 	verifiedTwice(t, guard, old)
-	issuer.serve(jwkUnder("same", second))
+	issuer.Serve(guardtest.JWKUnder("same", second))
 	// A token under an unknown kid has the keys fetched, and waits for that.
 	_, err = guard.Verify(t.Context(), sign(first, "unknown"))
 	require.ErrorIs(t, err, logtoguard.ErrUnknownKey)
@@ -157,9 +158,9 @@ func TestReusedKidWithAnotherKey(t *testing.T) {
 }
 
 func TestRefusalsAreNotRemembered(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	guard := newGuard(t, logto, clock)
-	early := logto.Mint(logtotest.Token{Subject: "shop"}, func(d *logtotest.Draft) { d.Claims["nbf"] = now.Unix() + 60 })
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	guard := guardtest.NewGuard(t, logto, clock)
+	early := logto.Mint(logtotest.Token{Subject: "shop"}, func(d *logtotest.Draft) { d.Claims["nbf"] = guardtest.Now.Unix() + 60 })
 	_, err := guard.Verify(t.Context(), early)
 	require.ErrorIs(t, err, logtoguard.ErrNotYetValid)
 	clock.Advance(time.Minute)
@@ -169,8 +170,8 @@ func TestRefusalsAreNotRemembered(t *testing.T) {
 
 // TestCacheKeyIsTheWholeToken: tokens that share all but a byte share no verdict.
 func TestCacheKeyIsTheWholeToken(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	guard := newGuard(t, logto, clock)
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	guard := guardtest.NewGuard(t, logto, clock)
 	token := logto.Mint(logtotest.Token{Subject: "shop"})
 	verifiedTwice(t, guard, token)
 	for i := range len(token) {
@@ -187,26 +188,26 @@ func TestCacheKeyIsTheWholeToken(t *testing.T) {
 }
 
 func TestHeaderIsCheckedForKnownTokensToo(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	guard := newGuard(t, logto, clock)
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	guard := guardtest.NewGuard(t, logto, clock)
 	token := logto.Mint(logtotest.Token{Subject: "shop"})
 	verifiedTwice(t, guard, token)
-	handler := guard.Handler(noContent)
+	handler := guard.Handler(guardtest.NoContent)
 	for _, authorization := range [][]string{
 		{"Bearer " + token, "Bearer " + token},
 		{"Bearer\t" + token},
 		{"Bearer " + token + " " + token},
 		{"Bearer " + token + ","},
 	} {
-		assert.Equal(t, http.StatusBadRequest, serve(handler, authorization...).Code)
+		assert.Equal(t, http.StatusBadRequest, guardtest.Serve(handler, authorization...).Code)
 	}
-	assert.Equal(t, http.StatusNoContent, serve(handler, "bearer  "+token).Code)
+	assert.Equal(t, http.StatusNoContent, guardtest.Serve(handler, "bearer  "+token).Code)
 }
 
 func TestCheckRunsOnKnownTokens(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
+	logto, clock := guardtest.NewLogto(t, "ES256")
 	var locked bool
-	guard := newGuard(t, logto, clock, func(cfg *logtoguard.Config) {
+	guard := guardtest.NewGuard(t, logto, clock, func(cfg *logtoguard.Config) {
 		cfg.Check = func(context.Context, *logtoguard.Claims) error {
 			if locked {
 				return errors.New("locked out")
@@ -225,10 +226,10 @@ func TestCheckRunsOnKnownTokens(t *testing.T) {
 // Requests with the same new token at once look into the cache when it is their turn.
 func TestSameNewTokenIsVerifiedOncePerProcessor(t *testing.T) {
 	for _, size := range []int{0, -1} {
-		inBubble(t, func(t *testing.T, s *scene) {
-			s.logto.Rotate("ES384") // slow enough to be met by the others
-			guard := s.readyGuard(t, func(cfg *logtoguard.Config) { cfg.TokenCacheSize = size })
-			token := s.mint()
+		guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+			s.Logto.Rotate("ES384") // slow enough to be met by the others
+			guard := s.ReadyGuard(t, func(cfg *logtoguard.Config) { cfg.TokenCacheSize = size })
+			token := s.Mint()
 			var wg sync.WaitGroup
 			for range 200 {
 				wg.Go(func() {
@@ -249,8 +250,8 @@ func TestSameNewTokenIsVerifiedOncePerProcessor(t *testing.T) {
 }
 
 func TestCacheIsBounded(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	guard := newGuard(t, logto, clock, func(cfg *logtoguard.Config) { cfg.TokenCacheSize = 16 })
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	guard := guardtest.NewGuard(t, logto, clock, func(cfg *logtoguard.Config) { cfg.TokenCacheSize = 16 })
 	for i := range 200 {
 		_, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Subject: fmt.Sprint(i)}))
 		require.NoError(t, err)
@@ -259,8 +260,8 @@ func TestCacheIsBounded(t *testing.T) {
 }
 
 func TestLongTokensCountForWhatTheyWeigh(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	guard := newGuard(t, logto, clock, func(cfg *logtoguard.Config) { cfg.TokenCacheSize = 16 })
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	guard := guardtest.NewGuard(t, logto, clock, func(cfg *logtoguard.Config) { cfg.TokenCacheSize = 16 })
 	long := logtotest.Token{Subject: "long", Claims: map[string]any{"pad": strings.Repeat("x", 11<<10)}}
 	for range 50 {
 		_, err := guard.Verify(t.Context(), logto.Mint(long))
@@ -271,8 +272,8 @@ func TestLongTokensCountForWhatTheyWeigh(t *testing.T) {
 }
 
 func TestCacheForgetsWhatIsOver(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	guard := newGuard(t, logto, clock)
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	guard := guardtest.NewGuard(t, logto, clock)
 	for i := range 10 {
 		_, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Subject: fmt.Sprint(i), Lifetime: time.Minute}))
 		require.NoError(t, err)
@@ -290,19 +291,19 @@ func TestCacheForgetsWhatIsOver(t *testing.T) {
 // The bound on signature checks is for floods: what 64 connections bring waits its
 // turn, and is let in.
 func TestManyNewTokensWaitTheirTurn(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *scene) {
-		guard := s.readyGuard(t)
+	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+		guard := s.ReadyGuard(t)
 		tokens := make(chan string, 1000)
 		for range cap(tokens) {
-			tokens <- s.mint()
+			tokens <- s.Mint()
 		}
 		close(tokens)
-		handler := guard.Handler(noContent)
+		handler := guard.Handler(guardtest.NoContent)
 		var wg sync.WaitGroup
 		for range 64 {
 			wg.Go(func() {
 				for token := range tokens {
-					assert.Equal(t, http.StatusNoContent, serve(handler, "Bearer "+token).Code)
+					assert.Equal(t, http.StatusNoContent, guardtest.Serve(handler, "Bearer "+token).Code)
 				}
 			})
 		}
@@ -313,21 +314,21 @@ func TestManyNewTokensWaitTheirTurn(t *testing.T) {
 
 // Refusals of one token share no error: a handler may write into its own.
 func TestConcurrentRefusalsAreFresh(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *scene) {
-		s.logto.Rotate("ES384")
-		guard := s.readyGuard(t, func(cfg *logtoguard.Config) {
+	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+		s.Logto.Rotate("ES384")
+		guard := s.ReadyGuard(t, func(cfg *logtoguard.Config) {
 			cfg.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *logtoguard.Error) {
 				w.WriteHeader(e.Status)
 				e.Status, e.Description = http.StatusTeapot, "mine"
 			}
 		})
-		handler := guard.Handler(noContent)
+		handler := guard.Handler(guardtest.NoContent)
 		stranger := logtotest.NewKey("ES384")
 		for range 20 {
-			forged := s.mint(func(d *logtotest.Draft) { d.Key = stranger })
+			forged := s.Mint(func(d *logtotest.Draft) { d.Key = stranger })
 			var wg sync.WaitGroup
 			for range 8 {
-				wg.Go(func() { assert.Equal(t, http.StatusUnauthorized, serve(handler, "Bearer "+forged).Code) })
+				wg.Go(func() { assert.Equal(t, http.StatusUnauthorized, guardtest.Serve(handler, "Bearer "+forged).Code) })
 			}
 			wg.Wait()
 		}

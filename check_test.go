@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -20,11 +21,11 @@ func checked(check func(context.Context, *logtoguard.Claims) error) func(*logtog
 
 // A token that is known is asked about again: that is what Check is for.
 func TestCheckRunsOnEveryRequest(t *testing.T) {
-	logto, clock := newLogto(t, "")
+	logto, clock := guardtest.NewLogto(t, "")
 	type contextKey struct{}
 	var asked []string
 	lockedOut := false
-	guard := newGuard(t, logto, clock, checked(func(ctx context.Context, c *logtoguard.Claims) error {
+	guard := guardtest.NewGuard(t, logto, clock, checked(func(ctx context.Context, c *logtoguard.Claims) error {
 		require.Equal(t, "here", ctx.Value(contextKey{}))
 		require.True(t, c.HasScope("a"))
 		asked = append(asked, c.Subject())
@@ -59,7 +60,7 @@ func TestCheckRunsOnEveryRequest(t *testing.T) {
 }
 
 func TestCheckAnswers(t *testing.T) {
-	logto, clock := newLogto(t, "")
+	logto, clock := guardtest.NewLogto(t, "")
 	mine := errors.New("s3cret detail")
 	own := func(status int) *logtoguard.Error {
 		return &logtoguard.Error{Status: status, Code: "own_code", Reason: "own_reason", Description: "own words"}
@@ -95,9 +96,9 @@ func TestCheckAnswers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			guard := newGuard(t, logto, clock, checked(func(context.Context, *logtoguard.Claims) error { return tt.err }))
+			guard := guardtest.NewGuard(t, logto, clock, checked(func(context.Context, *logtoguard.Claims) error { return tt.err }))
 			authorization := "Bearer " + logto.Mint(logtotest.Token{})
-			w := serve(guard.Handler(noContent), authorization)
+			w := guardtest.Serve(guard.Handler(guardtest.NoContent), authorization)
 			require.Equal(t, tt.status, w.Code)
 			require.JSONEq(t, tt.body, w.Body.String())
 			require.Equal(t, tt.challenge, w.Header().Get("WWW-Authenticate"))
@@ -120,12 +121,12 @@ const refusedChallenge = `Bearer error="invalid_token", error_description="the t
 // A func that returns a nil *Error as an error is a usual mistake, and no
 // permission: it is refused, at every level of logging.
 func TestCheckReturnsANilError(t *testing.T) {
-	var log logSink
-	logto, guard := loggingGuard(t, &log, everything, checked(func(context.Context, *logtoguard.Claims) error {
+	var log guardtest.Journal
+	logto, guard := loggingGuard(t, &log, guardtest.Everything, checked(func(context.Context, *logtoguard.Claims) error {
 		return (*logtoguard.Error)(nil)
 	}))
 	require.NotPanics(t, func() {
-		w := serve(guard.Handler(noContent), "Bearer "+logto.Mint(logtotest.Token{}))
+		w := guardtest.Serve(guard.Handler(guardtest.NoContent), "Bearer "+logto.Mint(logtotest.Token{}))
 		require.Equal(t, 401, w.Code)
 		require.Equal(t, refusedChallenge, w.Header().Get("WWW-Authenticate"))
 	})
@@ -133,9 +134,9 @@ func TestCheckReturnsANilError(t *testing.T) {
 
 // An error that Check shares between requests stays as it is, whatever becomes of the answer.
 func TestCheckKeepsItsError(t *testing.T) {
-	logto, clock := newLogto(t, "")
+	logto, clock := guardtest.NewLogto(t, "")
 	shared := &logtoguard.Error{Status: 403, Code: "insufficient_scope", Scopes: []string{"a"}}
-	guard := newGuard(t, logto, clock, checked(func(context.Context, *logtoguard.Claims) error { return shared }))
+	guard := guardtest.NewGuard(t, logto, clock, checked(func(context.Context, *logtoguard.Claims) error { return shared }))
 	_, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{}))
 	var e *logtoguard.Error
 	require.ErrorAs(t, err, &e)
@@ -146,21 +147,21 @@ func TestCheckKeepsItsError(t *testing.T) {
 }
 
 func TestCheckMayAskForScopesAndPatience(t *testing.T) {
-	logto, clock := newLogto(t, "")
-	guard := newGuard(t, logto, clock, checked(func(_ context.Context, c *logtoguard.Claims) error {
+	logto, clock := guardtest.NewLogto(t, "")
+	guard := guardtest.NewGuard(t, logto, clock, checked(func(_ context.Context, c *logtoguard.Claims) error {
 		if c.IsMachine() {
 			return &logtoguard.Error{Status: 429, Code: "slow_down", Description: "too many calls", RetryAfter: 1500 * time.Millisecond}
 		}
 		return c.CheckScope("read:products")
 	}))
-	w := serve(guard.Handler(noContent), "Bearer "+logto.Mint(logtotest.Token{}))
+	w := guardtest.Serve(guard.Handler(guardtest.NoContent), "Bearer "+logto.Mint(logtotest.Token{}))
 	require.Equal(t, 429, w.Code)
 	require.Equal(t, "2", w.Header().Get("Retry-After"))
 	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 
 	user := logtotest.Token{Subject: "alice", ClientID: "web"}
 	authorization := "Bearer " + logto.Mint(user)
-	w = serve(guard.Handler(noContent), authorization)
+	w = guardtest.Serve(guard.Handler(guardtest.NoContent), authorization)
 	require.Equal(t, 403, w.Code)
 	require.Equal(t, scopeChallenge, w.Header().Get("WWW-Authenticate"))
 	_, err := guard.VerifyRequest(&http.Request{Header: http.Header{"Authorization": {authorization}}})
@@ -169,17 +170,17 @@ func TestCheckMayAskForScopesAndPatience(t *testing.T) {
 	require.EqualValues(t, 2, guard.Stats().Refused["scope"])
 
 	user.Scopes = []string{"read:products"}
-	require.Equal(t, 204, serve(guard.Handler(noContent), "Bearer "+logto.Mint(user)).Code)
+	require.Equal(t, 204, guardtest.Serve(guard.Handler(guardtest.NoContent), "Bearer "+logto.Mint(user)).Code)
 }
 
 // A client that hangs up has not been refused.
 func TestCheckOfARequestThatEnds(t *testing.T) {
-	logto, clock := newLogto(t, "")
-	guard := newGuard(t, logto, clock, checked(func(ctx context.Context, _ *logtoguard.Claims) error {
+	logto, clock := guardtest.NewLogto(t, "")
+	guard := guardtest.NewGuard(t, logto, clock, checked(func(ctx context.Context, _ *logtoguard.Claims) error {
 		<-ctx.Done()
 		return fmt.Errorf("query: %w", ctx.Err())
 	}))
-	ready(t, guard)
+	guardtest.Ready(t, guard)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := guard.Verify(ctx, logto.Mint(logtotest.Token{}))

@@ -11,14 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
 // claimsOf returns a function that mints a token and verifies it.
 func claimsOf(t *testing.T) func(logtotest.Token, ...func(*logtotest.Draft)) *logtoguard.Claims {
 	t.Helper()
-	logto, clock := newLogto(t, "")
-	guard := newGuard(t, logto, clock)
+	logto, clock := guardtest.NewLogto(t, "")
+	guard := guardtest.NewGuard(t, logto, clock)
 	return func(token logtotest.Token, edits ...func(*logtotest.Draft)) *logtoguard.Claims {
 		claims, err := guard.Verify(t.Context(), logto.Mint(token, edits...))
 		require.NoError(t, err)
@@ -29,12 +30,12 @@ func claimsOf(t *testing.T) func(logtotest.Token, ...func(*logtotest.Draft)) *lo
 func TestClaims(t *testing.T) {
 	verify := claimsOf(t)
 	c := verify(logtotest.Token{Subject: "alice", ClientID: "https://web.example/app", Scopes: []string{"b", "a"}, Lifetime: time.Minute},
-		claim("jti", "id-1"), claim("act", map[string]any{"sub": "support"}), claim("aud", []string{"https://other.api", shopping}))
+		guardtest.Claim("jti", "id-1"), guardtest.Claim("act", map[string]any{"sub": "support"}), guardtest.Claim("aud", []string{"https://other.api", guardtest.Shopping}))
 	require.Equal(t, "alice", c.Subject())
 	require.Equal(t, "https://web.example/app", c.ClientID())
 	require.False(t, c.IsMachine())
 	require.Contains(t, c.Issuer(), "/oidc")
-	require.Equal(t, []string{"https://other.api", shopping}, c.Audience())
+	require.Equal(t, []string{"https://other.api", guardtest.Shopping}, c.Audience())
 	require.Equal(t, []string{"b", "a"}, c.Scopes())
 	require.True(t, c.HasScope("a"))
 	require.False(t, c.HasScope("b a"))
@@ -42,12 +43,12 @@ func TestClaims(t *testing.T) {
 	require.Empty(t, c.OrganizationID())
 	require.Equal(t, "support", c.Actor())
 	require.Equal(t, "id-1", c.ID())
-	require.True(t, c.IssuedAt().Equal(now))
-	require.True(t, c.ExpiresAt().Equal(now.Add(time.Minute)))
+	require.True(t, c.IssuedAt().Equal(guardtest.Now))
+	require.True(t, c.ExpiresAt().Equal(guardtest.Now.Add(time.Minute)))
 
 	require.True(t, verify(logtotest.Token{ClientID: "robot"}).IsMachine())
-	require.Empty(t, verify(logtotest.Token{}, claim("jti", 7)).ID())
-	require.True(t, verify(logtotest.Token{}, claim("exp", stdjson.RawMessage("1900000000.5"))).ExpiresAt().Equal(time.Unix(1900000000, 5e8)))
+	require.Empty(t, verify(logtotest.Token{}, guardtest.Claim("jti", 7)).ID())
+	require.True(t, verify(logtotest.Token{}, guardtest.Claim("exp", stdjson.RawMessage("1900000000.5"))).ExpiresAt().Equal(time.Unix(1900000000, 5e8)))
 }
 
 func TestClaimsFromNowhere(t *testing.T) {
@@ -93,7 +94,7 @@ func TestClaimsCannotBeChanged(t *testing.T) {
 	copy(exact.Roles, `["y"]`)
 
 	require.Equal(t, []string{"a"}, c.Scopes())
-	require.Equal(t, []string{shopping}, c.Audience())
+	require.Equal(t, []string{guardtest.Shopping}, c.Audience())
 	require.False(t, c.HasScope("all"))
 	var roles struct {
 		Roles []string `json:"roles"`
@@ -116,7 +117,7 @@ func TestScopesAsIssued(t *testing.T) {
 		"a\u00a0b":    {"a\u00a0b"},
 		"READ:x read": {"READ:x", "read"},
 	} {
-		c := verify(logtotest.Token{}, claim("scope", scope))
+		c := verify(logtotest.Token{}, guardtest.Claim("scope", scope))
 		require.Equal(t, want, append([]string{}, c.Scopes()...), "%q", scope)
 		require.False(t, c.HasScope(""), "%q", scope)
 		require.Error(t, c.CheckScope(""), "%q", scope)
@@ -153,7 +154,7 @@ func TestActor(t *testing.T) {
 		`["support"]`:                            "",
 		`7`:                                      "",
 	} {
-		require.Equal(t, want, verify(logtotest.Token{}, claim("act", stdjson.RawMessage(act))).Actor(), act)
+		require.Equal(t, want, verify(logtotest.Token{}, guardtest.Claim("act", stdjson.RawMessage(act))).Actor(), act)
 	}
 }
 
@@ -233,8 +234,8 @@ func TestClaimsInLogs(t *testing.T) {
 	for _, format := range []string{"%v", "%+v", "%s", "%#v"} {
 		require.Equal(t, want, fmt.Sprintf(format, c))
 	}
-	var text logSink
-	text.logger(slog.LevelInfo).Info("x", "claims", c)
+	var text guardtest.Journal
+	text.Logger(slog.LevelInfo).Info("x", "claims", c)
 	require.Equal(t, `level=INFO msg=x claims.subject="\"alice\\n\"" claims.client_id=web claims.organization_id=acme`+"\n", text.String())
 	//lint:ignore SA9005 that it shows nothing is the point
 	asJSON, err := stdjson.Marshal(c)

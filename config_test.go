@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -20,16 +21,6 @@ import (
 func keysUnder(logto *logtotest.Server) func(*logtoguard.Config) {
 	return func(cfg *logtoguard.Config) { cfg.JWKSURL = logto.URL() + "/oidc/jwks" }
 }
-
-// claim sets one claim to any value; json.RawMessage stands for itself.
-func claim(name string, value any) func(*logtotest.Draft) {
-	return func(d *logtotest.Draft) { d.Claims[name] = value }
-}
-
-// roundTripper is an http.RoundTripper made of a func.
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 const hint = "https://tenant-id.logto.app"
 
@@ -54,9 +45,9 @@ var configFaults = []struct {
 	{"a custom domain by http", func(c *logtoguard.Config) { c.CustomDomains = []string{"http://a.example"} }, []string{"CustomDomains[0]", "InsecureHTTP"}},
 	{"keys without a scheme", func(c *logtoguard.Config) { c.JWKSURL = "/oidc/jwks" }, []string{"JWKSURL", hint + "/oidc/jwks"}},
 	{"keys by http", func(c *logtoguard.Config) { c.JWKSURL = "http://logto/oidc/jwks" }, []string{"JWKSURL", "InsecureHTTP"}},
-	{"no audience", func(c *logtoguard.Config) { c.Audience = nil }, []string{"Audience is empty", shopping}},
-	{"an empty audience", func(c *logtoguard.Config) { c.Audience = []string{shopping, ""} }, []string{"Audience[1]", shopping}},
-	{"an audience with a space", func(c *logtoguard.Config) { c.Audience = []string{shopping + " "} }, []string{"Audience[0]", shopping}},
+	{"no audience", func(c *logtoguard.Config) { c.Audience = nil }, []string{"Audience is empty", guardtest.Shopping}},
+	{"an empty audience", func(c *logtoguard.Config) { c.Audience = []string{guardtest.Shopping, ""} }, []string{"Audience[1]", guardtest.Shopping}},
+	{"an audience with a space", func(c *logtoguard.Config) { c.Audience = []string{guardtest.Shopping + " "} }, []string{"Audience[0]", guardtest.Shopping}},
 	{"audience and organization tokens", func(c *logtoguard.Config) { c.OrganizationTokens = true }, []string{"Audience", "OrganizationTokens"}},
 	{"an organization as audience", func(c *logtoguard.Config) { c.Audience = []string{"urn:logto:organization:acme"} }, []string{"Audience[0]", "OrganizationTokens"}},
 	{"an absurd clock skew", func(c *logtoguard.Config) { c.ClockSkew = 5*time.Minute + 1 }, []string{"ClockSkew", "5m0s"}},
@@ -64,7 +55,7 @@ var configFaults = []struct {
 }
 
 func goodConfig() logtoguard.Config {
-	return logtoguard.Config{Endpoint: "https://logto.example", Audience: []string{shopping}, Logger: slog.New(slog.DiscardHandler)}
+	return logtoguard.Config{Endpoint: "https://logto.example", Audience: []string{guardtest.Shopping}, Logger: slog.New(slog.DiscardHandler)}
 }
 
 func TestConfigFaults(t *testing.T) {
@@ -127,7 +118,7 @@ func TestConfigHTTP(t *testing.T) {
 		"CustomDomains": func(c *logtoguard.Config, address string) { c.CustomDomains = []string{address} },
 		"JWKSURL":       func(c *logtoguard.Config, address string) { c.JWKSURL = address },
 	}
-	nothing := roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") })
+	nothing := guardtest.RoundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") })
 	for field, set := range fields {
 		for _, address := range []string{"http://127.0.0.1:3001", "http://127.8.9.10", "http://[::1]:3001", "http://localhost:3001", "http://LocalHost"} {
 			cfg := goodConfig()
@@ -154,7 +145,7 @@ func TestNewThatFailsStartsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := goodConfig()
 		cfg.Audience = nil
-		cfg.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		cfg.HTTPClient = &http.Client{Transport: guardtest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			t.Errorf("asked for %s", r.URL)
 			return nil, errors.New("no network")
 		})}
@@ -166,7 +157,7 @@ func TestNewThatFailsStartsNothing(t *testing.T) {
 
 // If New waited for the first fetch, that one would fail here.
 func TestNewDoesNotWait(t *testing.T) {
-	logto, clock := newLogto(t, "")
+	logto, clock := guardtest.NewLogto(t, "")
 	answer := make(chan struct{})
 	logto.Disturb(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -174,15 +165,15 @@ func TestNewDoesNotWait(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	})
-	guard := newGuard(t, logto, clock)
+	guard := guardtest.NewGuard(t, logto, clock)
 	close(answer)
-	ready(t, guard)
+	guardtest.Ready(t, guard)
 	require.Zero(t, guard.Stats().KeyFetchFailures)
 	require.EqualValues(t, 1, guard.Stats().KeyFetches)
 }
 
 func TestConfigIssuers(t *testing.T) {
-	logto, clock := newLogto(t, "")
+	logto, clock := guardtest.NewLogto(t, "")
 	tests := []struct{ endpoint, issuer string }{
 		{"https://logto.example", "https://logto.example/oidc"},
 		{"https://logto.example/", "https://logto.example/oidc"},
@@ -200,16 +191,16 @@ func TestConfigIssuers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.endpoint, func(t *testing.T) {
 			for name, guard := range map[string]*logtoguard.Guard{
-				"Endpoint": newGuard(t, logto, clock, keysUnder(logto), func(c *logtoguard.Config) { c.Endpoint = tt.endpoint }),
-				"CustomDomains": newGuard(t, logto, clock, keysUnder(logto), func(c *logtoguard.Config) {
+				"Endpoint": guardtest.NewGuard(t, logto, clock, keysUnder(logto), func(c *logtoguard.Config) { c.Endpoint = tt.endpoint }),
+				"CustomDomains": guardtest.NewGuard(t, logto, clock, keysUnder(logto), func(c *logtoguard.Config) {
 					c.Endpoint, c.CustomDomains = "https://other.example", []string{"https://third.example", tt.endpoint}
 				}),
 			} {
-				claims, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, claim("iss", tt.issuer)))
+				claims, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, guardtest.Claim("iss", tt.issuer)))
 				require.NoError(t, err, name)
 				require.Equal(t, tt.issuer, claims.Issuer())
 				for _, issuer := range []string{tt.issuer + "/", tt.issuer[:len(tt.issuer)-len("/oidc")], logto.Endpoint() + "/oidc", "/oidc", ""} {
-					_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, claim("iss", issuer)))
+					_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, guardtest.Claim("iss", issuer)))
 					require.ErrorIs(t, err, logtoguard.ErrIssuer, "%s: %s", name, issuer)
 				}
 			}
@@ -219,24 +210,24 @@ func TestConfigIssuers(t *testing.T) {
 
 // Logto behind two names: clients know the public one, this server the other.
 func TestConfigJWKSURL(t *testing.T) {
-	clock := logtotest.NewClock(now)
+	clock := logtotest.NewClock(guardtest.Now)
 	logto := logtotest.NewServer(logtotest.Tenant{
-		Resources: []logtotest.Resource{{Indicator: shopping}}, Endpoint: "https://logto.example", Now: clock.Now,
+		Resources: []logtotest.Resource{{Indicator: guardtest.Shopping}}, Endpoint: "https://logto.example", Now: clock.Now,
 	})
 	t.Cleanup(logto.Close)
-	guard := newGuard(t, logto, clock, keysUnder(logto))
+	guard := guardtest.NewGuard(t, logto, clock, keysUnder(logto))
 	claims, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{}))
 	require.NoError(t, err)
 	require.Equal(t, "https://logto.example/oidc", claims.Issuer())
 	require.Equal(t, 1, logto.Requests("/oidc/jwks"))
 
-	plain, clock := newLogto(t, "")
-	ready(t, newGuard(t, plain, clock, func(c *logtoguard.Config) { c.Endpoint += "/oidc/" }))
+	plain, clock := guardtest.NewLogto(t, "")
+	guardtest.Ready(t, guardtest.NewGuard(t, plain, clock, func(c *logtoguard.Config) { c.Endpoint += "/oidc/" }))
 	require.Equal(t, 1, plain.Requests("/oidc/jwks"))
 }
 
 func TestConfigWarnings(t *testing.T) {
-	logto, clock := newLogto(t, "")
+	logto, clock := guardtest.NewLogto(t, "")
 	tests := []struct {
 		name  string
 		edit  func(*logtoguard.Config)
@@ -244,14 +235,14 @@ func TestConfigWarnings(t *testing.T) {
 	}{
 		{"nothing", func(*logtoguard.Config) {}, nil},
 		{"a trailing slash", func(c *logtoguard.Config) { c.Endpoint += "/" }, nil},
-		{"an audience with a slash", func(c *logtoguard.Config) { c.Audience = []string{shopping, shopping + "/"} }, []string{"WARN", "Audience", shopping + "/"}},
+		{"an audience with a slash", func(c *logtoguard.Config) { c.Audience = []string{guardtest.Shopping, guardtest.Shopping + "/"} }, []string{"WARN", "Audience", guardtest.Shopping + "/"}},
 		{"an endpoint with /oidc", func(c *logtoguard.Config) { c.Endpoint += "/oidc" }, []string{"WARN", "/oidc"}},
 		{"a custom domain with /oidc/", func(c *logtoguard.Config) { c.CustomDomains = []string{"https://a.example/oidc/"} }, []string{"WARN", "https://a.example/oidc/"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var log logSink
-			guard := newGuard(t, logto, clock, tt.edit, func(c *logtoguard.Config) { c.Logger = log.logger(slog.LevelWarn) })
+			var log guardtest.Journal
+			guard := guardtest.NewGuard(t, logto, clock, tt.edit, func(c *logtoguard.Config) { c.Logger = log.Logger(slog.LevelWarn) })
 			for _, want := range tt.wants {
 				require.Contains(t, log.String(), want)
 			}
@@ -265,23 +256,23 @@ func TestConfigWarnings(t *testing.T) {
 }
 
 func TestConfigIsCopied(t *testing.T) {
-	logto, clock := newLogto(t, "")
-	audience, domains := []string{shopping}, []string{"https://a.example"}
+	logto, clock := guardtest.NewLogto(t, "")
+	audience, domains := []string{guardtest.Shopping}, []string{"https://a.example"}
 	client := &http.Client{}
-	guard := newGuard(t, logto, clock, func(c *logtoguard.Config) { c.Audience, c.CustomDomains, c.HTTPClient = audience, domains, client })
+	guard := guardtest.NewGuard(t, logto, clock, func(c *logtoguard.Config) { c.Audience, c.CustomDomains, c.HTTPClient = audience, domains, client })
 	audience[0], domains[0] = "https://other.api", "https://b.example"
 	require.Equal(t, &http.Client{}, client)
 
-	_, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, claim("iss", "https://a.example/oidc")))
+	_, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, guardtest.Claim("iss", "https://a.example/oidc")))
 	require.NoError(t, err)
 	_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{Audience: "https://other.api"}))
 	require.ErrorIs(t, err, logtoguard.ErrAudience)
-	_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, claim("iss", "https://b.example/oidc")))
+	_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, guardtest.Claim("iss", "https://b.example/oidc")))
 	require.ErrorIs(t, err, logtoguard.ErrIssuer)
 }
 
 func TestConfigClockSkew(t *testing.T) {
-	logto, clock := newLogto(t, "")
+	logto, clock := guardtest.NewLogto(t, "")
 	const at = "1800000000"
 	base := time.Unix(1800000000, 0)
 	tests := []struct {
@@ -311,9 +302,9 @@ func TestConfigClockSkew(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.claim+" "+tt.name, func(t *testing.T) {
-			guard := newGuard(t, logto, clock, func(c *logtoguard.Config) { c.ClockSkew = tt.skew })
+			guard := guardtest.NewGuard(t, logto, clock, func(c *logtoguard.Config) { c.ClockSkew = tt.skew })
 			clock.Set(base)
-			token := logto.Mint(logtotest.Token{}, claim("iat", base.Add(-time.Hour).Unix()), claim(tt.claim, json.RawMessage(tt.value)))
+			token := logto.Mint(logtotest.Token{}, guardtest.Claim("iat", base.Add(-time.Hour).Unix()), guardtest.Claim(tt.claim, json.RawMessage(tt.value)))
 			before, after := error(nil), tt.err
 			if tt.claim != "exp" {
 				before, after = after, before
@@ -330,13 +321,13 @@ func TestConfigClockSkew(t *testing.T) {
 
 // A query may be a secret: nothing repeats that of JWKSURL.
 func TestQueryOfJWKSURLIsNotLogged(t *testing.T) {
-	var sink logSink
+	var sink guardtest.Journal
 	guard, err := logtoguard.New(logtoguard.Config{
-		Endpoint: "https://logto.example", Audience: []string{shopping},
-		JWKSURL: "http://127.0.0.1:1/oidc/jwks?key=hush", Logger: sink.logger(slog.LevelDebug),
+		Endpoint: "https://logto.example", Audience: []string{guardtest.Shopping},
+		JWKSURL: "http://127.0.0.1:1/oidc/jwks?key=hush", Logger: sink.Logger(slog.LevelDebug),
 	})
 	require.NoError(t, err)
-	why := whyNotReadyYet(t, guard)
+	why := guardtest.WhyNotReadyYet(t, guard)
 	require.NoError(t, guard.Close())
 	require.Contains(t, sink.String(), "/oidc/jwks")
 	require.NotContains(t, sink.String()+why, "hush")

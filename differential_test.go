@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -78,11 +79,11 @@ func lookAlikes(name string) []string {
 // rightly, by the guard and by the rules as they are written down in ruling. Both
 // have to give the same reason.
 func TestDifferential(t *testing.T) {
-	for _, algorithm := range algorithms {
+	for _, algorithm := range guardtest.Algorithms {
 		t.Run(algorithm, func(t *testing.T) {
-			logto, clock := newLogto(t, algorithm)
-			guard := newGuard(t, logto, clock, func(cfg *logtoguard.Config) { cfg.TokenCacheSize = -1 })
-			ready(t, guard)
+			logto, clock := guardtest.NewLogto(t, algorithm)
+			guard := guardtest.NewGuard(t, logto, clock, func(cfg *logtoguard.Config) { cfg.TokenCacheSize = -1 })
+			guardtest.Ready(t, guard)
 			header := object{{`"alg"`, `"` + algorithm + `"`}, {`"typ"`, `"at+jwt"`}, {`"kid"`, `"` + logto.Key().ID() + `"`}}
 			payload := object{
 				{`"iss"`, `"` + logto.Endpoint() + `/oidc"`}, {`"aud"`, `"https://shopping.api"`}, {`"sub"`, `"user"`},
@@ -136,7 +137,7 @@ func (r ruling) of(headerText, payloadText string) error {
 		return logtoguard.ErrMalformed
 	case strings.ToLower(typ) != "at+jwt" && strings.ToLower(typ) != "application/at+jwt":
 		return logtoguard.ErrNotAccessToken
-	case !slices.Contains(algorithms, alg):
+	case !slices.Contains(guardtest.Algorithms, alg):
 		return logtoguard.ErrAlgorithm
 	case crit || kid == "":
 		return logtoguard.ErrMalformed
@@ -173,19 +174,19 @@ func (r ruling) ofClaims(c map[string]any) error {
 	switch {
 	case c["iss"] != r.issuer:
 		return logtoguard.ErrIssuer
-	case !strs || !slices.Contains(audience, shopping):
+	case !strs || !slices.Contains(audience, guardtest.Shopping):
 		return logtoguard.ErrAudience
 	case !isTime(c["exp"]):
 		return logtoguard.ErrClaims
-	case !later(c["exp"], now.Unix()-5):
+	case !later(c["exp"], guardtest.Now.Unix()-5):
 		return logtoguard.ErrExpired
 	case hasNbf && !isTime(nbf):
 		return logtoguard.ErrClaims
-	case hasNbf && later(nbf, now.Unix()+5):
+	case hasNbf && later(nbf, guardtest.Now.Unix()+5):
 		return logtoguard.ErrNotYetValid
 	case !isTime(c["iat"]):
 		return logtoguard.ErrClaims
-	case later(c["iat"], now.Unix()+60):
+	case later(c["iat"], guardtest.Now.Unix()+60):
 		return logtoguard.ErrNotYetValid
 	case !filled(c["sub"]), !filled(c["client_id"]), hasScope && !isText, hasOrganization && !filled(organization):
 		return logtoguard.ErrClaims

@@ -6,51 +6,25 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"regexp"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
-// parseChallenge reads a challenge with parameters by the grammar of RFC 9110,
-// section 11.3, as a client would, and fails on anything else.
-func parseChallenge(t *testing.T, challenge string) (scheme string, params map[string]string) {
-	t.Helper()
-	const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-	// qdtext and quoted-pair without obs-text, which not every parser takes.
-	param := regexp.MustCompile(`^(` + token + `)="((?:[\t !#-\[\]-~]|\\[\t -~])*)"`)
-	scheme, rest, found := strings.Cut(challenge, " ")
-	require.Regexp(t, "^"+token+"$", scheme)
-	params = map[string]string{}
-	for found {
-		m := param.FindStringSubmatch(rest)
-		require.NotNil(t, m, "%s: a parameter is expected at %q", challenge, rest)
-		require.NotContains(t, params, m[1])
-		params[m[1]] = regexp.MustCompile(`\\(.)`).ReplaceAllString(m[2], "$1")
-		rest = rest[len(m[0]):]
-		if rest == "" {
-			return scheme, params
-		}
-		rest, found = strings.CutPrefix(rest, ", ")
-		require.True(t, found, "%s: no comma", challenge)
-	}
-	return scheme, params
-}
-
 func TestAnswers(t *testing.T) {
-	logto, clock := newLogto(t, "")
-	guard := newGuard(t, logto, clock)
-	ready(t, guard)
-	down, downClock := newLogto(t, "")
+	logto, clock := guardtest.NewLogto(t, "")
+	guard := guardtest.NewGuard(t, logto, clock)
+	guardtest.Ready(t, guard)
+	down, downClock := guardtest.NewLogto(t, "")
 	down.Disturb(logtotest.Down())
-	handler := guard.Handler(noContent)
-	scoped := guard.Handler(logtoguard.RequireScope("read:products", "write:products")(noContent))
-	organized := guard.Handler(logtoguard.RequireOrganization(func(*http.Request) string { return "acme" })(noContent))
+	handler := guard.Handler(guardtest.NoContent)
+	scoped := guard.Handler(logtoguard.RequireScope("read:products", "write:products")(guardtest.NoContent))
+	organized := guard.Handler(logtoguard.RequireOrganization(func(*http.Request) string { return "acme" })(guardtest.NoContent))
 	bearer := func(token logtotest.Token) []string { return []string{"Bearer " + logto.Mint(token)} }
 	tests := []struct {
 		name          string
@@ -69,14 +43,14 @@ func TestAnswers(t *testing.T) {
 		{"expired", handler, bearer(logtotest.Token{Lifetime: -time.Hour}), 401, `Bearer error="invalid_token", error_description="the token expired"`, "invalid_token"},
 		{"a scope is missing", scoped, bearer(logtotest.Token{Scopes: []string{"read:products"}}), 403, `Bearer error="insufficient_scope", scope="read:products write:products"`, "insufficient_scope"},
 		{"another organization", organized, bearer(logtotest.Token{OrganizationID: "other"}), 403, `Bearer error="insufficient_scope"`, "insufficient_scope"},
-		{"no keys", newGuard(t, down, downClock).Handler(noContent), bearer(logtotest.Token{}), 503, "", "temporarily_unavailable"},
+		{"no keys", guardtest.NewGuard(t, down, downClock).Handler(guardtest.NoContent), bearer(logtotest.Token{}), 503, "", "temporarily_unavailable"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.name == "no keys" {
 				tt.authorization = []string{"Bearer " + down.Mint(logtotest.Token{})}
 			}
-			w := serve(tt.handler, tt.authorization...)
+			w := guardtest.Serve(tt.handler, tt.authorization...)
 			require.Equal(t, tt.status, w.Code)
 			require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 			require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
@@ -91,7 +65,7 @@ func TestAnswers(t *testing.T) {
 			if tt.challenge == "" {
 				return
 			}
-			scheme, params := parseChallenge(t, tt.challenge)
+			scheme, params := guardtest.ParseChallenge(t, tt.challenge)
 			require.Equal(t, "Bearer", scheme)
 			if description, ok := params["error_description"]; ok {
 				require.Equal(t, body["error_description"], description)
@@ -128,11 +102,11 @@ func TestChallenge(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			require.Equal(t, tt.want, tt.err.Challenge())
 			if tt.want != "" {
-				parseChallenge(t, tt.want)
+				guardtest.ParseChallenge(t, tt.want)
 			}
 		})
 	}
-	_, params := parseChallenge(t, (&logtoguard.Error{Status: 401, Code: "c", Description: `"\`}).Challenge())
+	_, params := guardtest.ParseChallenge(t, (&logtoguard.Error{Status: 401, Code: "c", Description: `"\`}).Challenge())
 	require.Equal(t, map[string]string{"error": "c", "error_description": `"\`}, params)
 }
 
@@ -184,36 +158,36 @@ func TestWriteError(t *testing.T) {
 
 // An ErrorHandler can't forget what clients and caches go by, but may change it.
 func TestErrorHandler(t *testing.T) {
-	logto, clock := newLogto(t, "")
+	logto, clock := guardtest.NewLogto(t, "")
 	var got *logtoguard.Error
-	guard := newGuard(t, logto, clock, func(c *logtoguard.Config) {
+	guard := guardtest.NewGuard(t, logto, clock, func(c *logtoguard.Config) {
 		c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *logtoguard.Error) {
 			got = e
 			require.Equal(t, "/", r.URL.Path)
 			w.WriteHeader(http.StatusTeapot)
 		}
 	})
-	scoped := guard.Handler(logtoguard.RequireScope("read:products")(noContent))
+	scoped := guard.Handler(logtoguard.RequireScope("read:products")(guardtest.NoContent))
 
-	w := serve(scoped, "Bearer x")
+	w := guardtest.Serve(scoped, "Bearer x")
 	require.Equal(t, http.StatusTeapot, w.Code)
 	require.Empty(t, w.Body.String())
 	require.ErrorIs(t, got, logtoguard.ErrOpaqueToken)
 	require.Equal(t, http.Header{"Cache-Control": {"no-store"}, "Www-Authenticate": {got.Challenge()}}, w.Header())
 
-	w = serve(scoped, "Bearer "+logto.Mint(logtotest.Token{}))
+	w = guardtest.Serve(scoped, "Bearer "+logto.Mint(logtotest.Token{}))
 	require.ErrorIs(t, got, logtoguard.ErrInsufficientScope)
 	require.Equal(t, `Bearer error="insufficient_scope", scope="read:products"`, w.Header().Get("WWW-Authenticate"))
 
 	require.NoError(t, guard.Close())
-	w = serve(scoped, "Bearer "+logto.Mint(logtotest.Token{}))
+	w = guardtest.Serve(scoped, "Bearer "+logto.Mint(logtotest.Token{}))
 	require.ErrorIs(t, got, logtoguard.ErrClosed)
 	require.Equal(t, http.Header{"Cache-Control": {"no-store"}, "Retry-After": {"1"}}, w.Header())
 }
 
 func TestErrorTree(t *testing.T) {
-	logto, clock := newLogto(t, "")
-	guard := newGuard(t, logto, clock)
+	logto, clock := guardtest.NewLogto(t, "")
+	guard := guardtest.NewGuard(t, logto, clock)
 	_, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Lifetime: -time.Hour}))
 	var e *logtoguard.Error
 	require.ErrorAs(t, fmt.Errorf("wrapped: %w", err), &e)
@@ -227,8 +201,8 @@ func TestErrorTree(t *testing.T) {
 
 // Whoever changes a refusal, in an ErrorHandler say, changes none but that one.
 func TestRefusalsAreFresh(t *testing.T) {
-	logto, clock := newLogto(t, "")
-	guard := newGuard(t, logto, clock)
+	logto, clock := guardtest.NewLogto(t, "")
+	guard := guardtest.NewGuard(t, logto, clock)
 	claims, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{OrganizationID: "acme"}))
 	require.NoError(t, err)
 	asked := []string{"read:products"}

@@ -3,14 +3,10 @@ package logtoguard_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -21,25 +17,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
-
-// noLeaks judges the goroutines after all other cleanups of the test: call it first.
-func noLeaks(t *testing.T) {
-	t.Helper()
-	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() {
-		err := goleak.Find(before)
-		// goleak waits for less than a second, in which a busy machine may end nobody.
-		for begin := time.Now(); err != nil && time.Since(begin) < time.Minute; {
-			err = goleak.Find(before)
-		}
-		require.NoError(t, err)
-	})
-}
 
 // wire is what lies between guards and a Logto: real sockets, whose other end is
 // chosen by the test, and which are counted.
@@ -58,14 +40,14 @@ type wire struct {
 
 func newWire(t *testing.T) *wire {
 	t.Helper()
-	noLeaks(t)
+	guardtest.NoLeaks(t)
 	w := &wire{}
 	t.Cleanup(func() {
 		w.transport.CloseIdleConnections()
 		require.Eventually(t, func() bool { return w.open.Load() == 0 }, 10*time.Second, time.Millisecond,
 			"connections are left open")
 	})
-	w.logto, w.clock = newLogto(t, "ES256")
+	w.logto, w.clock = guardtest.NewLogto(t, "ES256")
 	w.transport = &http.Transport{DialContext: w.dial, TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool()}}
 	w.heal()
 	return w
@@ -134,7 +116,7 @@ func (b *cancellingBody) Close() error {
 func (w *wire) guard(t *testing.T, edits ...func(*logtoguard.Config)) *logtoguard.Guard {
 	t.Helper()
 	client := func(cfg *logtoguard.Config) { cfg.HTTPClient = &http.Client{Transport: w} }
-	return newGuard(t, w.logto, w.clock, append([]func(*logtoguard.Config){client}, edits...)...)
+	return guardtest.NewGuard(t, w.logto, w.clock, append([]func(*logtoguard.Config){client}, edits...)...)
 }
 
 // mint makes a token that is valid at the set time.
@@ -150,7 +132,7 @@ func (w *wire) anHour(each func(token string)) {
 
 func unavailable(t *testing.T, guard *logtoguard.Guard, token string) {
 	t.Helper()
-	answer := serve(guard.Handler(noContent), "Bearer "+token)
+	answer := guardtest.Serve(guard.Handler(guardtest.NoContent), "Bearer "+token)
 	require.Equal(t, http.StatusServiceUnavailable, answer.Code)
 	require.Empty(t, answer.Header().Values("WWW-Authenticate"))
 	retryAfter, err := strconv.Atoi(answer.Header().Get("Retry-After"))
@@ -159,43 +141,10 @@ func unavailable(t *testing.T, guard *logtoguard.Guard, token string) {
 	require.LessOrEqual(t, retryAfter, 60)
 }
 
-func admitted(t *testing.T, guard *logtoguard.Guard, token string) {
-	t.Helper()
-	require.Equal(t, http.StatusNoContent, serve(guard.Handler(noContent), "Bearer "+token).Code)
-}
-
-// whyNotReady asks with little patience.
-func whyNotReady(t *testing.T, guard *logtoguard.Guard) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-	defer cancel()
-	err := guard.Ready(ctx)
-	require.ErrorIs(t, err, logtoguard.ErrKeysUnavailable)
-	return err.Error()
-}
-
 // idle: each fetch has failed, so none is under way.
 func idle(guard *logtoguard.Guard) bool {
 	stats := guard.Stats()
 	return stats.KeyFetches == stats.KeyFetchFailures
-}
-
-// hijacked writes this instead of an answer, and resets the connection.
-func hijacked(answer string) logtotest.Fault {
-	return func(http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			conn, _, err := http.NewResponseController(w).Hijack()
-			if err != nil {
-				panic(err)
-			}
-			_, _ = io.WriteString(conn, answer)
-			if tcp, ok := conn.(*net.TCPConn); ok {
-				// Nothing lingers: the kernel sends a reset.
-				_ = tcp.SetLinger(0)
-			}
-			_ = conn.Close()
-		})
-	}
 }
 
 // drip sends one byte of a good answer a second.
@@ -251,18 +200,18 @@ func TestFailingIssuer(t *testing.T) {
 			w.patience.Store(int64(shortPatience))
 			w.lead(listener(t).Addr().String())
 		}, "deadline"},
-		{"never answers", impatient(hold(nil)), "deadline"},
+		{"never answers", impatient(guardtest.Hold(nil)), "deadline"},
 		{"one byte a second", impatient(drip), "deadline"},
 		{"closes without an answer", disturbed(logtotest.Down()), "EOF"},
-		{"resets without an answer", disturbed(hijacked("")), "reset"},
-		{"resets in the header", disturbed(hijacked("HTTP/1.1 200 OK\r\nContent-Type: appl")), "jwks"},
-		{"resets in the body", disturbed(hijacked("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{\"keys\":[")), "jwks"},
-		{"speaks no HTTP", disturbed(hijacked("220 mail.example ESMTP\r\n")), "malformed"},
-		{"redirects in a loop", disturbed(redirect(jwks)), "redirect"},
+		{"resets without an answer", disturbed(guardtest.Hijacked("")), "reset"},
+		{"resets in the header", disturbed(guardtest.Hijacked("HTTP/1.1 200 OK\r\nContent-Type: appl")), "jwks"},
+		{"resets in the body", disturbed(guardtest.Hijacked("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{\"keys\":[")), "jwks"},
+		{"speaks no HTTP", disturbed(guardtest.Hijacked("220 mail.example ESMTP\r\n")), "malformed"},
+		{"redirects in a loop", disturbed(redirect(guardtest.JWKSPath)), "redirect"},
 		{"empty set", disturbed(logtotest.EmptyKeySet()), "no usable key"},
 		{"a page of another type", disturbed(logtotest.Garbage()), "not a key set"},
 		{"500", disturbed(logtotest.Status(http.StatusInternalServerError)), "500"},
-		{"body shorter than announced", disturbed(hijacked("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\nConnection: close\r\n\r\n{\"keys\":[]}")), "jwks"},
+		{"body shorter than announced", disturbed(guardtest.Hijacked("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\nConnection: close\r\n\r\n{\"keys\":[]}")), "jwks"},
 		{"body longer than announced", disturbed(answerOf("HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\n{\"keys\":[{}]}")), "not a key set"},
 		{"negative length", disturbed(answerOf("HTTP/1.1 200 OK\r\nContent-Length: -1\r\nConnection: close\r\n\r\n{\"keys\":[]}")), "Content-Length"},
 		{"two lengths", disturbed(answerOf("HTTP/1.1 200 OK\r\nContent-Length: 11\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{\"keys\":[]}")), "Content-Length"},
@@ -282,17 +231,17 @@ func TestFailingIssuer(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWire(t)
 			early := w.guard(t)
-			ready(t, early)
+			guardtest.Ready(t, early)
 			w.transport.CloseIdleConnections()
 			c.begin(t, w)
 			late := w.guard(t)
 			w.anHour(func(token string) {
-				admitted(t, early, token)
+				guardtest.Admitted(t, early, token)
 				unavailable(t, late, token)
 				// On a busy machine a fetch outlasts the request that asked for it.
 				require.Eventually(t, func() bool { return idle(late) }, time.Minute, time.Millisecond)
 			})
-			require.Contains(t, whyNotReady(t, late), c.says)
+			require.Contains(t, guardtest.WhyNotReady(t, late), c.says)
 			// Once a minute. What begins by itself, by the real time, has its back-off too: a
 			// busy machine has time for no more than the first few.
 			const most = 60 + 6
@@ -301,25 +250,25 @@ func TestFailingIssuer(t *testing.T) {
 			require.LessOrEqual(t, stats.KeyFetches, uint64(most))
 			require.Equal(t, stats.KeyFetches, stats.KeyFetchFailures)
 			require.LessOrEqual(t, early.Stats().KeyFetches, uint64(most))
-			require.LessOrEqual(t, w.logto.Requests(jwks), 10*2*most, "a fetch follows ten redirects at most")
+			require.LessOrEqual(t, w.logto.Requests(guardtest.JWKSPath), 10*2*most, "a fetch follows ten redirects at most")
 
 			// Nobody can say after a day whether the known keys still hold.
-			w.clock.Advance(greatestAge + time.Minute)
+			w.clock.Advance(guardtest.GreatestAge + time.Minute)
 			unavailable(t, early, w.mint())
 			unavailable(t, late, w.mint())
 
 			w.heal()
-			w.clock.Advance(longestBackOff)
-			admitted(t, early, w.mint())
-			admitted(t, late, w.mint())
-			ready(t, early)
-			ready(t, late)
+			w.clock.Advance(guardtest.LongestBackOff)
+			guardtest.Admitted(t, early, w.mint())
+			guardtest.Admitted(t, late, w.mint())
+			guardtest.Ready(t, early)
+			guardtest.Ready(t, late)
 			require.Less(t, late.Stats().KeyAge, time.Minute)
 
 			// Back to the pace of a healthy issuer: each 5 min, as far as whole minutes show it.
 			before := late.Stats().KeyFetches
 			w.anHour(func(token string) {
-				admitted(t, late, token)
+				guardtest.Admitted(t, late, token)
 			})
 			require.LessOrEqual(t, late.Stats().KeyFetches-before, uint64(13))
 		})
@@ -354,8 +303,8 @@ func TestTransportThatLiesAboutLength(t *testing.T) {
 			lie := func(r *http.Response) { r.ContentLength = length }
 			w.meddle.Store(&lie)
 			guard := w.guard(t)
-			ready(t, guard)
-			w.anHour(func(token string) { admitted(t, guard, token) })
+			guardtest.Ready(t, guard)
+			w.anHour(func(token string) { guardtest.Admitted(t, guard, token) })
 			require.LessOrEqual(t, guard.Stats().KeyFetches, uint64(14))
 			require.Zero(t, guard.Stats().KeyFetchFailures)
 		})
@@ -368,41 +317,23 @@ func TestKeySetOfAnotherType(t *testing.T) {
 	for _, contentType := range []string{"", "text/html", "text/plain; charset=iso-8859-1", "application/octet-stream", "not a type"} {
 		t.Run(contentType, func(t *testing.T) {
 			w := newWire(t)
-			w.logto.Disturb(after(func(_ *http.Request, answer *httptest.ResponseRecorder) {
+			w.logto.Disturb(guardtest.After(func(_ *http.Request, answer *httptest.ResponseRecorder) {
 				answer.Header()["Content-Type"] = []string{contentType}
 			}))
 			guard := w.guard(t)
-			ready(t, guard)
-			admitted(t, guard, w.mint())
+			guardtest.Ready(t, guard)
+			guardtest.Admitted(t, guard, w.mint())
 		})
 	}
-}
-
-// certificate is one for issuer.example that nobody but its client trusts.
-func certificate(t *testing.T, expires time.Time) *tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		DNSNames:     []string{"issuer.example"},
-		NotBefore:    expires.Add(-48 * time.Hour),
-		NotAfter:     expires,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
-	leaf, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
 // An expired certificate is an outage like any other, and renewing it ends it.
 func TestExpiredCertificate(t *testing.T) {
 	w := newWire(t)
-	expired, renewed := certificate(t, time.Now().Add(-time.Hour)), certificate(t, time.Now().Add(time.Hour))
+	expired, renewed := guardtest.Certificate(t, time.Now().Add(-time.Hour)), guardtest.Certificate(t, time.Now().Add(time.Hour))
 	var current atomic.Pointer[tls.Certificate]
 	current.Store(expired)
-	server := httptest.NewUnstartedServer(keySetOf(w.logto.Key().JWK())(nil))
+	server := httptest.NewUnstartedServer(guardtest.KeySetOf(w.logto.Key().JWK())(nil))
 	server.TLS = &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Load(), nil }}
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it would tell of each handshake
 	server.StartTLS()
@@ -413,12 +344,12 @@ func TestExpiredCertificate(t *testing.T) {
 
 	guard := w.guard(t, func(cfg *logtoguard.Config) { cfg.JWKSURL = "https://issuer.example/oidc/jwks" })
 	w.anHour(func(token string) { unavailable(t, guard, token) })
-	require.Contains(t, whyNotReady(t, guard), "expired")
+	require.Contains(t, guardtest.WhyNotReady(t, guard), "expired")
 	require.LessOrEqual(t, guard.Stats().KeyFetches, uint64(63))
 
 	current.Store(renewed)
-	w.clock.Advance(longestBackOff)
-	admitted(t, guard, w.mint())
+	w.clock.Advance(guardtest.LongestBackOff)
+	guardtest.Admitted(t, guard, w.mint())
 }
 
 // While the answer is now good and now empty, the good ones count.
@@ -427,7 +358,7 @@ func TestIssuerThatFlips(t *testing.T) {
 	// Empty for as long as it takes to see that: the guard tries again by itself.
 	w.logto.Disturb(logtotest.EmptyKeySet())
 	guard := w.guard(t)
-	require.Contains(t, whyNotReadyYet(t, guard), "no usable key")
+	require.Contains(t, guardtest.WhyNotReadyYet(t, guard), "no usable key")
 	var asked atomic.Int64
 	w.logto.Disturb(func(next http.Handler) http.Handler {
 		empty := logtotest.EmptyKeySet()(next)
@@ -440,35 +371,24 @@ func TestIssuerThatFlips(t *testing.T) {
 		})
 	})
 	require.Eventually(t, func() bool {
-		w.clock.Advance(longestBackOff)
+		w.clock.Advance(guardtest.LongestBackOff)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		return guard.Ready(ctx) == nil
 	}, time.Minute, time.Millisecond)
-	w.anHour(func(token string) { admitted(t, guard, token) })
+	w.anHour(func(token string) { guardtest.Admitted(t, guard, token) })
 	stats := guard.Stats()
 	require.LessOrEqual(t, stats.KeyFetches, uint64(26), "an empty answer costs one more fetch")
 	require.LessOrEqual(t, stats.KeyFetchFailures, uint64(14))
 	require.Equal(t, 1, stats.Keys)
 
 	w.heal()
-	w.clock.Advance(longestBackOff)
+	w.clock.Advance(guardtest.LongestBackOff)
 	// A refresh that began before may still bring the empty set. This waits for one that began after.
-	refuse(t, guard, w.logto.Mint(logtotest.Token{}, kid("absent")), logtoguard.ErrUnknownKey)
-	w.clock.Advance(greatestAge + time.Minute)
-	admitted(t, guard, w.mint())
+	guardtest.Refuse(t, guard, w.logto.Mint(logtotest.Token{}, guardtest.Kid("absent")), logtoguard.ErrUnknownKey)
+	w.clock.Advance(guardtest.GreatestAge + time.Minute)
+	guardtest.Admitted(t, guard, w.mint())
 	require.Less(t, guard.Stats().KeyAge, time.Minute)
-}
-
-// whyNotReadyYet waits for the end of the first fetch, which fails.
-func whyNotReadyYet(t *testing.T, guard *logtoguard.Guard) string {
-	t.Helper()
-	require.Eventually(t, func() bool { return guard.Stats().KeyFetchFailures > 0 }, 10*time.Second, time.Millisecond)
-	// The count comes a moment before the state that goes with it.
-	require.Eventually(t, func() bool {
-		return !strings.Contains(whyNotReady(t, guard), "first fetch")
-	}, 10*time.Second, time.Millisecond)
-	return whyNotReady(t, guard)
 }
 
 // During a roll-out two instances answer in turn, each with a key that the other
@@ -477,7 +397,7 @@ func whyNotReadyYet(t *testing.T, guard *logtoguard.Guard) string {
 func TestRollOut(t *testing.T) {
 	w := newWire(t)
 	oldKey, newKey := w.logto.Key(), logtotest.NewKey("ES256")
-	instances := []http.Handler{keySetOf(oldKey.JWK())(nil), keySetOf(newKey.JWK())(nil)}
+	instances := []http.Handler{guardtest.KeySetOf(oldKey.JWK())(nil), guardtest.KeySetOf(newKey.JWK())(nil)}
 	var asked atomic.Int64
 	w.logto.Disturb(func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
@@ -486,11 +406,11 @@ func TestRollOut(t *testing.T) {
 		})
 	})
 	guard := w.guard(t)
-	ready(t, guard)
+	guardtest.Ready(t, guard)
 	verdicts := map[int]int{}
 	w.anHour(func(token string) {
-		for _, token := range []string{token, w.logto.Mint(logtotest.Token{}, signedBy(newKey))} {
-			answer := serve(guard.Handler(noContent), "Bearer "+token)
+		for _, token := range []string{token, w.logto.Mint(logtotest.Token{}, guardtest.SignedBy(newKey))} {
+			answer := guardtest.Serve(guard.Handler(guardtest.NoContent), "Bearer "+token)
 			verdicts[answer.Code]++
 			if answer.Code != http.StatusNoContent {
 				require.Equal(t, http.StatusUnauthorized, answer.Code)
@@ -503,17 +423,17 @@ func TestRollOut(t *testing.T) {
 	// A fetch for each of two requests a minute, and a refresh now and then.
 	require.LessOrEqual(t, guard.Stats().KeyFetches, uint64(120+14))
 
-	w.logto.Disturb(keySetOf(newKey.JWK()))
-	w.clock.Advance(longestRefresh)
-	admitted(t, guard, w.logto.Mint(logtotest.Token{}, signedBy(newKey)))
+	w.logto.Disturb(guardtest.KeySetOf(newKey.JWK()))
+	w.clock.Advance(guardtest.LongestRefresh)
+	guardtest.Admitted(t, guard, w.logto.Mint(logtotest.Token{}, guardtest.SignedBy(newKey)))
 }
 
 // A client whose own policy would follow a redirect anywhere does not get keys
 // from anywhere.
 func TestRedirectPolicyOfTheCaller(t *testing.T) {
 	w := newWire(t)
-	elsewhere, _ := newLogto(t, "ES256")
-	w.logto.Disturb(redirect(elsewhere.URL() + jwks))
+	elsewhere, _ := guardtest.NewLogto(t, "ES256")
+	w.logto.Disturb(redirect(elsewhere.URL() + guardtest.JWKSPath))
 	var asked atomic.Int64
 	guard := w.guard(t, func(cfg *logtoguard.Config) {
 		cfg.HTTPClient.CheckRedirect = func(*http.Request, []*http.Request) error {
@@ -523,37 +443,37 @@ func TestRedirectPolicyOfTheCaller(t *testing.T) {
 	})
 	w.anHour(func(token string) { unavailable(t, guard, token) })
 	require.LessOrEqual(t, guard.Stats().KeyFetches, uint64(63))
-	require.Zero(t, elsewhere.Requests(jwks))
+	require.Zero(t, elsewhere.Requests(guardtest.JWKSPath))
 	require.Zero(t, asked.Load(), "what is forbidden anyway is not asked about")
 
 	// Within the same origin it is the caller's policy that decides.
 	w.logto.Disturb(redirect("/elsewhere"))
-	w.clock.Advance(longestBackOff)
-	admitted(t, guard, w.mint())
+	w.clock.Advance(guardtest.LongestBackOff)
+	guardtest.Admitted(t, guard, w.mint())
 	require.Positive(t, asked.Load())
 }
 
 // The client that the guard makes for itself keeps no connection, and takes one that
 // waits for an answer with it.
 func TestCloseEndsTheGuardsConnections(t *testing.T) {
-	for name, fault := range map[string]logtotest.Fault{"answered": nil, "never answered": hold(nil)} {
+	for name, fault := range map[string]logtotest.Fault{"answered": nil, "never answered": guardtest.Hold(nil)} {
 		t.Run(name, func(t *testing.T) {
-			noLeaks(t)
+			guardtest.NoLeaks(t)
 			var open atomic.Int64
-			clock := logtotest.NewClock(now)
+			clock := logtotest.NewClock(guardtest.Now)
 			logto := logtotest.NewServer(logtotest.Tenant{
-				Resources: []logtotest.Resource{{Indicator: shopping}}, Algorithm: "ES256", Now: clock.Now,
+				Resources: []logtotest.Resource{{Indicator: guardtest.Shopping}}, Algorithm: "ES256", Now: clock.Now,
 				Listener: &countingListener{listener(t), &open},
 			})
 			t.Cleanup(logto.Close)
 			logto.Disturb(fault)
-			guard := newGuard(t, logto, clock)
+			guard := guardtest.NewGuard(t, logto, clock)
 			left := int64(1)
 			if fault == nil {
-				ready(t, guard)
+				guardtest.Ready(t, guard)
 				left = 0
 			}
-			require.Eventually(t, func() bool { return open.Load() == left && logto.Requests(jwks) == 1 }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return open.Load() == left && logto.Requests(guardtest.JWKSPath) == 1 }, 10*time.Second, time.Millisecond)
 			require.NoError(t, guard.Close())
 			require.Eventually(t, func() bool { return open.Load() == 0 }, 10*time.Second, time.Millisecond,
 				"the server still sees the connection")

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -24,15 +25,15 @@ const (
 // FuzzAuthorization sends any header. None of them was signed by the stand-in of
 // the process that judges it, so none may pass.
 func FuzzAuthorization(f *testing.F) {
-	seeds, _ := newLogto(f, "ES256")
-	for _, v := range slices.Concat(encodings(seeds), headers(seeds), claims(seeds), signatures(seeds)) {
-		f.Add("Bearer " + v.token)
+	seeds, _ := guardtest.NewLogto(f, "ES256")
+	for _, v := range slices.Concat(guardtest.Encodings(seeds), guardtest.Headers(seeds), guardtest.Payloads(seeds), guardtest.Signatures(seeds)) {
+		f.Add("Bearer " + v.Token)
 	}
 	f.Add("Basic eDp5")
 	f.Add("bearer\tx")
 	handler := fuzzed(f, "ES256").handler
 	f.Fuzz(func(t *testing.T, authorization string) {
-		checkRefusal(t, serve(handler, authorization))
+		checkRefusal(t, guardtest.Serve(handler, authorization))
 	})
 }
 
@@ -41,8 +42,8 @@ func FuzzAuthorization(f *testing.F) {
 func FuzzForged(f *testing.F) {
 	all := fuzzedAll(f)
 	for i, s := range all {
-		for _, v := range signatures(s.logto) {
-			if header, payload, signature, ok := s.seed(v.token); ok {
+		for _, v := range guardtest.Signatures(s.logto) {
+			if header, payload, signature, ok := s.seed(v.Token); ok {
 				f.Add(byte(i), header, payload, signature)
 			}
 		}
@@ -50,8 +51,8 @@ func FuzzForged(f *testing.F) {
 	f.Fuzz(func(t *testing.T, algorithm byte, header, payload string, signature []byte) {
 		s := all[int(algorithm)%len(all)]
 		header, payload = s.here(header), s.here(payload)
-		token := encoded([]byte(header)) + "." + encoded([]byte(payload)) + "." + encoded(signature)
-		checkRefusal(t, serve(s.handler, "Bearer "+token))
+		token := guardtest.Encode([]byte(header)) + "." + guardtest.Encode([]byte(payload)) + "." + guardtest.Encode(signature)
+		checkRefusal(t, guardtest.Serve(s.handler, "Bearer "+token))
 	})
 }
 
@@ -60,8 +61,8 @@ func FuzzForged(f *testing.F) {
 func FuzzSigned(f *testing.F) {
 	all := fuzzedAll(f)
 	for i, s := range all {
-		for _, v := range slices.Concat(encodings(s.logto), headers(s.logto), claims(s.logto)) {
-			if header, payload, _, ok := s.seed(v.token); ok {
+		for _, v := range slices.Concat(guardtest.Encodings(s.logto), guardtest.Headers(s.logto), guardtest.Payloads(s.logto)) {
+			if header, payload, _, ok := s.seed(v.Token); ok {
 				f.Add(byte(i), header, payload)
 			}
 		}
@@ -69,7 +70,7 @@ func FuzzSigned(f *testing.F) {
 	f.Fuzz(func(t *testing.T, algorithm byte, header, payload string) {
 		s := all[int(algorithm)%len(all)]
 		header, payload = s.here(header), s.here(payload)
-		w := serve(s.handler, "Bearer "+s.logto.Key().Sign([]byte(header), []byte(payload)))
+		w := guardtest.Serve(s.handler, "Bearer "+s.logto.Key().Sign([]byte(header), []byte(payload)))
 		if w.Code != http.StatusNoContent {
 			checkRefusal(t, w)
 			return
@@ -95,18 +96,18 @@ func FuzzSpoiled(f *testing.F) {
 	var tokens [][]string
 	for _, s := range all {
 		token := s.logto.Mint(logtotest.Token{Subject: "shop", Scopes: []string{"read:products"}})
-		require.Equal(f, http.StatusNoContent, serve(s.handler, "Bearer "+token).Code)
+		require.Equal(f, http.StatusNoContent, guardtest.Serve(s.handler, "Bearer "+token).Code)
 		tokens = append(tokens, strings.Split(token, "."))
 	}
 	f.Fuzz(func(t *testing.T, algorithm byte, at uint16, cut byte, inserted []byte) {
 		i := int(algorithm) % len(all)
-		good := decode(tokens[i][2])
+		good := guardtest.Decode(tokens[i][2])
 		from := int(at) % (len(good) + 1)
 		spoiled := slices.Concat(good[:from], inserted, good[min(from+int(cut), len(good)):])
 		if bytes.Equal(good, spoiled) {
 			return
 		}
-		checkRefusal(t, serve(all[i].handler, "Bearer "+tokens[i][0]+"."+tokens[i][1]+"."+encoded(spoiled)))
+		checkRefusal(t, guardtest.Serve(all[i].handler, "Bearer "+tokens[i][0]+"."+tokens[i][1]+"."+guardtest.Encode(spoiled)))
 	})
 }
 
@@ -117,15 +118,15 @@ type fuzzTarget struct {
 }
 
 func fuzzed(f *testing.F, algorithm string) fuzzTarget {
-	logto, clock := newLogto(f, algorithm)
-	guard := newGuard(f, logto, clock)
-	ready(f, guard)
-	return fuzzTarget{logto, guard.Handler(logtoguard.RequireScope("read:products")(noContent))}
+	logto, clock := guardtest.NewLogto(f, algorithm)
+	guard := guardtest.NewGuard(f, logto, clock)
+	guardtest.Ready(f, guard)
+	return fuzzTarget{logto, guard.Handler(logtoguard.RequireScope("read:products")(guardtest.NoContent))}
 }
 
 func fuzzedAll(f *testing.F) []fuzzTarget {
 	var all []fuzzTarget
-	for _, algorithm := range algorithms {
+	for _, algorithm := range guardtest.Algorithms {
 		all = append(all, fuzzed(f, algorithm))
 	}
 	return all
@@ -138,7 +139,7 @@ func (s fuzzTarget) seed(token string) (header, payload string, signature []byte
 		return "", "", nil, false
 	}
 	lasting := strings.NewReplacer(s.logto.Key().ID(), seedKeyID, s.logto.Endpoint()+"/oidc", seedIssuer)
-	return lasting.Replace(string(decode(parts[0]))), lasting.Replace(string(decode(parts[1]))), decode(parts[2]), true
+	return lasting.Replace(string(guardtest.Decode(parts[0]))), lasting.Replace(string(guardtest.Decode(parts[1]))), guardtest.Decode(parts[2]), true
 }
 
 // here fills in what holds in this process.
@@ -195,7 +196,7 @@ func checkRefusal(t *testing.T, w *httptest.ResponseRecorder) {
 		"Content-Type":     {"application/json"},
 		"Www-Authenticate": {challenge},
 	}, w.Header())
-	scheme, parameters := parseChallenge(t, challenge)
+	scheme, parameters := guardtest.ParseChallenge(t, challenge)
 	require.Equal(t, "Bearer", scheme)
 	require.Equal(t, want, parameters)
 }
@@ -233,9 +234,9 @@ func faultOf(logto *logtotest.Server, header, payload string) string {
 		return "a right header"
 	case c["iss"] != logto.Endpoint()+"/oidc":
 		return "iss"
-	case c["aud"] != shopping && !slices.Contains(audience, any(shopping)):
+	case c["aud"] != guardtest.Shopping && !slices.Contains(audience, any(guardtest.Shopping)):
 		return "aud"
-	case !isTime(c["exp"]) || !later(c["exp"], now.Unix()-5):
+	case !isTime(c["exp"]) || !later(c["exp"], guardtest.Now.Unix()-5):
 		return "exp"
 	case c["sub"] == nil || c["sub"] == "" || c["client_id"] == nil || c["client_id"] == "" || cnf:
 		return "right parties"

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -22,7 +23,7 @@ import (
 // A time-out ends the stream in HTTP/2, and would leave a connection that answers no
 // more to the next fetch.
 func TestEachFetchHasItsConnection(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
+	logto, clock := guardtest.NewLogto(t, "ES256")
 	var connections atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{logto.Key().JWK()}})
@@ -34,28 +35,28 @@ func TestEachFetchHasItsConnection(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	guard := newGuard(t, logto, clock, func(cfg *logtoguard.Config) {
+	guard := guardtest.NewGuard(t, logto, clock, func(cfg *logtoguard.Config) {
 		cfg.JWKSURL, cfg.HTTPClient = server.URL, server.Client()
 	})
-	ready(t, guard)
-	refuse(t, guard, logto.Mint(logtotest.Token{}, kid("unknown")), logtoguard.ErrUnknownKey)
+	guardtest.Ready(t, guard)
+	guardtest.Refuse(t, guard, logto.Mint(logtotest.Token{}, guardtest.Kid("unknown")), logtoguard.ErrUnknownKey)
 	assert.EqualValues(t, 2, guard.Stats().KeyFetches)
 	assert.EqualValues(t, 2, connections.Load())
 }
 
 // Keys that were confirmed while the clock was a year ahead are a day old a day later.
 func TestClockThatIsSetBack(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *scene) {
+	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
 		var ahead atomic.Int64
 		ahead.Store(int64(365 * 24 * time.Hour))
 		now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-		guard := s.readyGuard(t, func(cfg *logtoguard.Config) { cfg.Now = now })
+		guard := s.ReadyGuard(t, func(cfg *logtoguard.Config) { cfg.Now = now })
 		ahead.Store(0)
-		s.logto.Disturb(keySetOf())
-		accept(t, guard, s.mint())
-		time.Sleep(greatestAge + longestRefresh + longestBackOff)
+		s.Logto.Disturb(guardtest.KeySetOf())
+		guardtest.Accept(t, guard, s.Mint())
+		time.Sleep(guardtest.GreatestAge + guardtest.LongestRefresh + guardtest.LongestBackOff)
 		synctest.Wait()
-		refuse(t, guard, s.mint(), logtoguard.ErrKeysUnavailable)
-		assert.Greater(t, guard.Stats().KeyAge, greatestAge)
+		guardtest.Refuse(t, guard, s.Mint(), logtoguard.ErrKeysUnavailable)
+		assert.Greater(t, guard.Stats().KeyAge, guardtest.GreatestAge)
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -53,57 +54,57 @@ func TestUselessAnswers(t *testing.T) {
 		"down":                    logtotest.Down(),
 		"empty set":               logtotest.EmptyKeySet(),
 		"HTML":                    logtotest.Garbage(),
-		"404":                     answer(http.StatusNotFound, nil, valid),
-		"500":                     answer(http.StatusInternalServerError, nil, valid),
-		"201":                     answer(http.StatusCreated, nil, valid),
-		"204":                     answer(http.StatusNoContent, nil, ""),
-		"206":                     answer(http.StatusPartialContent, nil, valid),
-		"302 without a Location":  answer(http.StatusFound, nil, valid),
-		"empty body":              answer(http.StatusOK, nil, ""),
-		"empty object":            answer(http.StatusOK, nil, "{}"),
-		"null":                    answer(http.StatusOK, nil, "null"),
-		"empty array":             answer(http.StatusOK, nil, "[]"),
-		"array of keys":           answer(http.StatusOK, nil, valid[strings.Index(valid, "["):strings.Index(valid, "]")+1]),
-		"a key without a set":     answer(http.StatusOK, nil, valid[strings.Index(valid, "[")+1:strings.Index(valid, "]")]),
-		"number":                  answer(http.StatusOK, nil, "1"),
-		"keys null":               answer(http.StatusOK, nil, `{"keys":null}`),
-		"keys an object":          answer(http.StatusOK, nil, `{"keys":{}}`),
-		"keys a string":           answer(http.StatusOK, nil, `{"keys":"none"}`),
-		"keys in capitals":        answer(http.StatusOK, nil, strings.Replace(valid, `"keys"`, `"KEYS"`, 1)),
-		"truncated":               answer(http.StatusOK, nil, valid[:len(valid)-1]),
-		"something after it":      answer(http.StatusOK, nil, valid+"{}"),
-		"invalid UTF-8":           answer(http.StatusOK, nil, strings.Replace(valid, "aaa", "a\xffa", 1)),
-		"shorter than announced":  answer(http.StatusOK, map[string]string{"Content-Length": "600"}, valid),
-		"deeply nested":           answer(http.StatusOK, nil, `{"keys":`+strings.Repeat("[", mebibyte/2)),
-		"one byte over a MiB":     answer(http.StatusOK, nil, padded(mebibyte+1, fresh)),
-		"2 MiB":                   answer(http.StatusOK, nil, padded(2*mebibyte, fresh)),
-		"gzip bomb":               answer(http.StatusOK, gzipped, zipped(padded(4*mebibyte, fresh))),
-		"gzip that is none":       answer(http.StatusOK, gzipped, valid),
-		"a weak key":              keySetOf(weak),
-		"a key for no algorithm":  keySetOf(misfit),
-		"two keys under one kid":  keySetOf(fresh, func() jwk { k := logtotest.NewKey("ES256").JWK(); k["kid"] = fresh["kid"]; return k }()),
-		"304 that nobody asked":   answer(http.StatusNotModified, nil, ""),
-		"only what is not a key":  keySetOf(nil, 1, "key", []any{}, jwk{}),
-		"redirect to nowhere":     answer(http.StatusFound, map[string]string{"Location": "://"}, valid),
-		"other origin's redirect": answer(http.StatusFound, map[string]string{"Location": "http://elsewhere.example/oidc/jwks"}, valid),
+		"404":                     guardtest.Answer(http.StatusNotFound, nil, valid),
+		"500":                     guardtest.Answer(http.StatusInternalServerError, nil, valid),
+		"201":                     guardtest.Answer(http.StatusCreated, nil, valid),
+		"204":                     guardtest.Answer(http.StatusNoContent, nil, ""),
+		"206":                     guardtest.Answer(http.StatusPartialContent, nil, valid),
+		"302 without a Location":  guardtest.Answer(http.StatusFound, nil, valid),
+		"empty body":              guardtest.Answer(http.StatusOK, nil, ""),
+		"empty object":            guardtest.Answer(http.StatusOK, nil, "{}"),
+		"null":                    guardtest.Answer(http.StatusOK, nil, "null"),
+		"empty array":             guardtest.Answer(http.StatusOK, nil, "[]"),
+		"array of keys":           guardtest.Answer(http.StatusOK, nil, valid[strings.Index(valid, "["):strings.Index(valid, "]")+1]),
+		"a key without a set":     guardtest.Answer(http.StatusOK, nil, valid[strings.Index(valid, "[")+1:strings.Index(valid, "]")]),
+		"number":                  guardtest.Answer(http.StatusOK, nil, "1"),
+		"keys null":               guardtest.Answer(http.StatusOK, nil, `{"keys":null}`),
+		"keys an object":          guardtest.Answer(http.StatusOK, nil, `{"keys":{}}`),
+		"keys a string":           guardtest.Answer(http.StatusOK, nil, `{"keys":"none"}`),
+		"keys in capitals":        guardtest.Answer(http.StatusOK, nil, strings.Replace(valid, `"keys"`, `"KEYS"`, 1)),
+		"truncated":               guardtest.Answer(http.StatusOK, nil, valid[:len(valid)-1]),
+		"something after it":      guardtest.Answer(http.StatusOK, nil, valid+"{}"),
+		"invalid UTF-8":           guardtest.Answer(http.StatusOK, nil, strings.Replace(valid, "aaa", "a\xffa", 1)),
+		"shorter than announced":  guardtest.Answer(http.StatusOK, map[string]string{"Content-Length": "600"}, valid),
+		"deeply nested":           guardtest.Answer(http.StatusOK, nil, `{"keys":`+strings.Repeat("[", mebibyte/2)),
+		"one byte over a MiB":     guardtest.Answer(http.StatusOK, nil, padded(mebibyte+1, fresh)),
+		"2 MiB":                   guardtest.Answer(http.StatusOK, nil, padded(2*mebibyte, fresh)),
+		"gzip bomb":               guardtest.Answer(http.StatusOK, gzipped, zipped(padded(4*mebibyte, fresh))),
+		"gzip that is none":       guardtest.Answer(http.StatusOK, gzipped, valid),
+		"a weak key":              guardtest.KeySetOf(weak),
+		"a key for no algorithm":  guardtest.KeySetOf(misfit),
+		"two keys under one kid":  guardtest.KeySetOf(fresh, func() jwk { k := logtotest.NewKey("ES256").JWK(); k["kid"] = fresh["kid"]; return k }()),
+		"304 that nobody asked":   guardtest.Answer(http.StatusNotModified, nil, ""),
+		"only what is not a key":  guardtest.KeySetOf(nil, 1, "key", []any{}, jwk{}),
+		"redirect to nowhere":     guardtest.Answer(http.StatusFound, map[string]string{"Location": "://"}, valid),
+		"other origin's redirect": guardtest.Answer(http.StatusFound, map[string]string{"Location": "http://elsewhere.example/oidc/jwks"}, valid),
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *scene) {
-				guard := s.readyGuard(t)
-				s.logto.Disturb(fault)
-				time.Sleep(longestRefresh)
-				accept(t, guard, s.mint())
+			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+				guard := s.ReadyGuard(t)
+				s.Logto.Disturb(fault)
+				time.Sleep(guardtest.LongestRefresh)
+				guardtest.Accept(t, guard, s.Mint())
 				require.Positive(t, guard.Stats().KeyFetchFailures)
 				require.Equal(t, 1, guard.Stats().Keys)
-				require.Len(t, s.log.with("level=WARN", "fetching the keys failed"), 1)
+				require.Len(t, s.Log.With("level=WARN", "fetching the keys failed"), 1)
 
-				late := s.guard(t)
+				late := s.Guard(t)
 				require.Error(t, notReady(t, late))
-				refuse(t, late, s.mint(), logtoguard.ErrKeysUnavailable)
-				s.logto.Disturb(nil)
-				becomesReady(t, late)
-				time.Sleep(longestBackOff)
-				require.Len(t, s.log.with("level=WARN", "works again"), 2)
+				guardtest.Refuse(t, late, s.Mint(), logtoguard.ErrKeysUnavailable)
+				s.Logto.Disturb(nil)
+				guardtest.BecomesReady(t, late)
+				time.Sleep(guardtest.LongestBackOff)
+				require.Len(t, s.Log.With("level=WARN", "works again"), 2)
 			})
 		})
 	}
@@ -112,16 +113,16 @@ func TestUselessAnswers(t *testing.T) {
 func TestLongestAnswers(t *testing.T) {
 	for name, fault := range map[string]func(keys ...any) logtotest.Fault{
 		"1 MiB": func(keys ...any) logtotest.Fault {
-			return answer(http.StatusOK, nil, padded(mebibyte, keys...))
+			return guardtest.Answer(http.StatusOK, nil, padded(mebibyte, keys...))
 		},
 		"1 MiB, compressed": func(keys ...any) logtotest.Fault {
-			return answer(http.StatusOK, map[string]string{"Content-Encoding": "gzip"}, zipped(padded(mebibyte, keys...)))
+			return guardtest.Answer(http.StatusOK, map[string]string{"Content-Encoding": "gzip"}, zipped(padded(mebibyte, keys...)))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *scene) {
-				s.logto.Disturb(fault(s.logto.Key().JWK()))
-				accept(t, s.readyGuard(t), s.mint())
+			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+				s.Logto.Disturb(fault(s.Logto.Key().JWK()))
+				guardtest.Accept(t, s.ReadyGuard(t), s.Mint())
 			})
 		})
 	}
@@ -131,11 +132,11 @@ func TestLongestAnswers(t *testing.T) {
 func redirect(location string) logtotest.Fault {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == jwks {
+			if r.URL.Path == guardtest.JWKSPath {
 				http.Redirect(w, r, location, http.StatusTemporaryRedirect)
 				return
 			}
-			r.URL.Path = jwks
+			r.URL.Path = guardtest.JWKSPath
 			next.ServeHTTP(w, r)
 		})
 	}
@@ -157,22 +158,22 @@ func TestRedirects(t *testing.T) {
 		{"http://127.0.0.1:3001@elsewhere.example:3001/elsewhere", false},
 		{"//elsewhere.example/elsewhere", false},
 		{"ftp://127.0.0.1:3001/elsewhere", false},
-		{jwks, false}, // forever
+		{guardtest.JWKSPath, false}, // forever
 	} {
 		t.Run(c.location, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *scene) {
-				s.logto.Disturb(redirect(c.location))
-				guard := s.guard(t)
+			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+				s.Logto.Disturb(redirect(c.location))
+				guard := s.Guard(t)
 				if c.followed {
-					becomesReady(t, guard)
-					accept(t, guard, s.mint())
+					guardtest.BecomesReady(t, guard)
+					guardtest.Accept(t, guard, s.Mint())
 					return
 				}
 				synctest.Wait()
-				require.LessOrEqual(t, s.fetches(), 10)
+				require.LessOrEqual(t, s.Fetches(), 10)
 				notReady(t, guard)
-				require.Zero(t, s.logto.Requests("/elsewhere"))
-				refuse(t, guard, s.mint(), logtoguard.ErrKeysUnavailable)
+				require.Zero(t, s.Logto.Requests("/elsewhere"))
+				guardtest.Refuse(t, guard, s.Mint(), logtoguard.ErrKeysUnavailable)
 			})
 		})
 	}
@@ -183,15 +184,15 @@ func TestRedirectToTheDefaultPort(t *testing.T) {
 	for _, address := range []string{"https://auth.example", "https://AUTH.example:443", "http://auth.example", "http://auth.example:80"} {
 		for _, location := range []string{"https://auth.example/elsewhere", "https://auth.example:443/elsewhere"} {
 			t.Run(address+" to "+location, func(t *testing.T) {
-				inBubble(t, func(t *testing.T, s *scene) {
-					s.logto.Disturb(redirect(location))
-					guard := s.guard(t, func(cfg *logtoguard.Config) { cfg.JWKSURL, cfg.InsecureHTTP = address+jwks, true })
+				guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+					s.Logto.Disturb(redirect(location))
+					guard := s.Guard(t, func(cfg *logtoguard.Config) { cfg.JWKSURL, cfg.InsecureHTTP = address+guardtest.JWKSPath, true })
 					if strings.HasPrefix(address, "https") {
-						becomesReady(t, guard)
+						guardtest.BecomesReady(t, guard)
 						return
 					}
 					notReady(t, guard)
-					require.Zero(t, s.logto.Requests("/elsewhere"))
+					require.Zero(t, s.Logto.Requests("/elsewhere"))
 				})
 			})
 		}
@@ -212,25 +213,25 @@ func TestClientOfTheCaller(t *testing.T) {
 		"wants to see the redirect": {"/elsewhere", http.ErrUseLastResponse, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *scene) {
-				s.logto.Disturb(redirect(c.location))
+			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+				s.Logto.Disturb(redirect(c.location))
 				asked := make(chan struct{}, 100)
-				s.client.CheckRedirect = func(*http.Request, []*http.Request) error {
+				s.Client.CheckRedirect = func(*http.Request, []*http.Request) error {
 					asked <- struct{}{}
 					return c.rule
 				}
-				guard := s.guard(t)
+				guard := s.Guard(t)
 				if synctest.Wait(); c.ready {
-					becomesReady(t, guard)
+					guardtest.BecomesReady(t, guard)
 				} else {
 					notReady(t, guard)
 				}
 				require.Equal(t, c.asked, len(asked) > 0)
-				require.Equal(t, c.ready, s.logto.Requests("/elsewhere") > 0)
+				require.Equal(t, c.ready, s.Logto.Requests("/elsewhere") > 0)
 
-				require.Zero(t, s.client.Timeout)
+				require.Zero(t, s.Client.Timeout)
 				seen := len(asked)
-				require.Equal(t, c.rule, s.client.CheckRedirect(nil, nil))
+				require.Equal(t, c.rule, s.Client.CheckRedirect(nil, nil))
 				require.Len(t, asked, seen+1, "the caller's own function is still in its place")
 			})
 		})
@@ -239,20 +240,20 @@ func TestClientOfTheCaller(t *testing.T) {
 
 // Through the client that the library makes for itself, over a socket.
 func TestDefaultClient(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	elsewhere, _ := newLogto(t, "ES256")
-	guard := newGuard(t, logto, clock)
-	ready(t, guard)
-	accept(t, guard, logto.Mint(logtotest.Token{}))
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	elsewhere, _ := guardtest.NewLogto(t, "ES256")
+	guard := guardtest.NewGuard(t, logto, clock)
+	guardtest.Ready(t, guard)
+	guardtest.Accept(t, guard, logto.Mint(logtotest.Token{}))
 
 	fresh := logtotest.NewKey("ES256").JWK()
 	for _, fault := range []logtotest.Fault{
-		redirect(elsewhere.URL() + jwks),
-		answer(http.StatusOK, map[string]string{"Content-Encoding": "gzip"}, zipped(padded(2*mebibyte, fresh))),
+		redirect(elsewhere.URL() + guardtest.JWKSPath),
+		guardtest.Answer(http.StatusOK, map[string]string{"Content-Encoding": "gzip"}, zipped(padded(2*mebibyte, fresh))),
 	} {
 		logto.Disturb(fault)
-		refuse(t, guard, logto.Mint(logtotest.Token{}, kid("absent")), logtoguard.ErrKeysUnavailable)
-		accept(t, guard, logto.Mint(logtotest.Token{}))
+		guardtest.Refuse(t, guard, logto.Mint(logtotest.Token{}, guardtest.Kid("absent")), logtoguard.ErrKeysUnavailable)
+		guardtest.Accept(t, guard, logto.Mint(logtotest.Token{}))
 	}
-	require.Zero(t, elsewhere.Requests(jwks))
+	require.Zero(t, elsewhere.Requests(guardtest.JWKSPath))
 }

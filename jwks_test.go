@@ -3,7 +3,6 @@ package logtoguard_test
 import (
 	"crypto/rand"
 	"crypto/rsa"
-	"encoding/base64"
 	"encoding/json"
 	"math/big"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -45,40 +45,40 @@ func TestOddKeys(t *testing.T) {
 	} {
 		for _, o := range group.odds {
 			t.Run(group.key.Algorithm()+" "+o.name, func(t *testing.T) {
-				inBubble(t, func(t *testing.T, s *scene) {
+				guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
 					published := o.edit(group.key.JWK())
 					// Whatever stands before the good key, or after it.
-					s.logto.Disturb(keySetOf(append(published, s.logto.Key().JWK())...))
-					guard := s.readyGuard(t)
-					accept(t, guard, s.mint())
+					s.Logto.Disturb(guardtest.KeySetOf(append(published, s.Logto.Key().JWK())...))
+					guard := s.ReadyGuard(t)
+					guardtest.Accept(t, guard, s.Mint())
 					judgeOdd(t, s, guard, group.key, o)
 
-					s.logto.Disturb(keySetOf(append([]any{s.logto.Key().JWK()}, published...)...))
-					again := s.readyGuard(t)
-					accept(t, again, s.mint())
+					s.Logto.Disturb(guardtest.KeySetOf(append([]any{s.Logto.Key().JWK()}, published...)...))
+					again := s.ReadyGuard(t)
+					guardtest.Accept(t, again, s.Mint())
 				})
 			})
 		}
 	}
 }
 
-func judgeOdd(t *testing.T, s *scene, guard *logtoguard.Guard, key *logtotest.Key, o odd) {
+func judgeOdd(t *testing.T, s *guardtest.Scene, guard *logtoguard.Guard, key *logtotest.Key, o odd) {
 	t.Helper()
 	synctest.Wait()
-	skipped := s.log.with("level=WARN", "skipped")
+	skipped := s.Log.With("level=WARN", "skipped")
 	if o.why == "" {
 		require.Empty(t, skipped)
 	} else {
 		require.Len(t, skipped, 1)
 		require.Contains(t, skipped[0], o.why)
 	}
-	if token := s.mint(signedBy(key)); o.reason == nil {
-		accept(t, guard, token)
+	if token := s.Mint(guardtest.SignedBy(key)); o.reason == nil {
+		guardtest.Accept(t, guard, token)
 	} else {
-		refuse(t, guard, token, o.reason)
+		guardtest.Refuse(t, guard, token, o.reason)
 	}
 	// It is told once, and not again for an answer that says the same.
-	require.Len(t, s.log.with("level=WARN", "skipped"), len(skipped))
+	require.Len(t, s.Log.With("level=WARN", "skipped"), len(skipped))
 }
 
 // set publishes the key with another value of a member; nil takes it away.
@@ -158,9 +158,9 @@ func oddAnyKeys() []odd {
 		{"a number", instead(1), unknown, "object"},
 		{"an array", instead([]any{}), unknown, "object"},
 		{"an empty object", instead(jwk{}), unknown, "type"},
-		{"oct", instead(jwk{"kty": "oct", "kid": "oct", "k": encoded([]byte("secret"))}), unknown, "symmetric"},
-		{"OKP Ed25519", instead(jwk{"kty": "OKP", "crv": "Ed25519", "kid": "okp", "x": encoded(make([]byte, 32))}), unknown, "skipped"},
-		{"OKP X25519", instead(jwk{"kty": "OKP", "crv": "X25519", "kid": "okp", "x": encoded(make([]byte, 32))}), unknown, "skipped"},
+		{"oct", instead(jwk{"kty": "oct", "kid": "oct", "k": guardtest.Encode([]byte("secret"))}), unknown, "symmetric"},
+		{"OKP Ed25519", instead(jwk{"kty": "OKP", "crv": "Ed25519", "kid": "okp", "x": guardtest.Encode(make([]byte, 32))}), unknown, "skipped"},
+		{"OKP X25519", instead(jwk{"kty": "OKP", "crv": "X25519", "kid": "okp", "x": guardtest.Encode(make([]byte, 32))}), unknown, "skipped"},
 	}
 }
 
@@ -168,7 +168,7 @@ func oddECKeys() []odd {
 	unknown := logtoguard.ErrUnknownKey
 	point := func(x, y []byte) func(jwk) []any {
 		return func(k jwk) []any {
-			k["x"], k["y"] = encoded(x), encoded(y)
+			k["x"], k["y"] = guardtest.Encode(x), guardtest.Encode(y)
 			return []any{k}
 		}
 	}
@@ -184,7 +184,7 @@ func oddECKeys() []odd {
 		{"no y", set("y", nil), unknown, "skipped"},
 		{"x not base64", set("x", "?"), unknown, "skipped"},
 		{"x not a string", set("x", 1), unknown, "skipped"},
-		{"private", set("d", encoded(full[:31])), unknown, "private"},
+		{"private", set("d", guardtest.Encode(full[:31])), unknown, "private"},
 		{"point off the curve", func(k jwk) []any { k["x"] = k["y"]; return []any{k} }, unknown, "curve"},
 		{"point at infinity", point(make([]byte, 32), make([]byte, 32)), unknown, "curve"},
 		{"empty coordinates", point(nil, nil), unknown, "skipped"},
@@ -200,11 +200,11 @@ func oddRSAKeys(t *testing.T) []odd {
 	short := func(bits int) string { // as crypto/rsa doesn't make them any more
 		n := new(big.Int).SetBit(private.N, bits-1, 1)
 		n.And(n, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(bits)), big.NewInt(1)))
-		return encoded(n.Bytes())
+		return guardtest.Encode(n.Bytes())
 	}
 	long := func(bits int) string {
 		n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
-		return encoded(n.Add(n, private.N).Bytes())
+		return guardtest.Encode(n.Add(n, private.N).Bytes())
 	}
 	even := new(big.Int).Sub(private.N, big.NewInt(1))
 	return []odd{
@@ -213,10 +213,10 @@ func oddRSAKeys(t *testing.T) []odd {
 		{"with alg RS512", set("alg", "RS512"), logtoguard.ErrAlgorithm, "alg does not fit"},
 		{"1,024 bits", set("n", short(1024)), unknown, "weak"},
 		{"2,047 bits", set("n", short(2047)), unknown, "weak"},
-		{"1,024 bits with zeros in front", set("n", "AAAA"+encoded(make([]byte, 1023))+short(1024)), unknown, "weak"},
+		{"1,024 bits with zeros in front", set("n", "AAAA"+guardtest.Encode(make([]byte, 1023))+short(1024)), unknown, "weak"},
 		{"8,193 bits", set("n", long(8193)), unknown, "too large"},
 		{"a million bits", set("n", long(1_000_000)), unknown, "too large"},
-		{"even modulus", set("n", encoded(even.Bytes())), unknown, "weak"},
+		{"even modulus", set("n", guardtest.Encode(even.Bytes())), unknown, "weak"},
 		{"no modulus", set("n", nil), unknown, "skipped"},
 		{"exponent 0", set("e", "AA"), unknown, "weak"},
 		{"exponent 1", set("e", "AQ"), unknown, "weak"},
@@ -225,22 +225,20 @@ func oddRSAKeys(t *testing.T) []odd {
 		{"exponent with a line break", set("e", "AQ\nAB"), unknown, "skipped"},
 		{"exponent with a bit too many", set("e", "Aw9"), unknown, "skipped"},
 		{"exponent even", set("e", "AQAA"), unknown, "weak"},
-		{"exponent of 31 bits", set("e", encoded([]byte{0x7f, 0xff, 0xff, 0xff})), logtoguard.ErrSignature, ""},
-		{"exponent of 32 bits", set("e", encoded([]byte{0xff, 0xff, 0xff, 0xff})), unknown, "skipped"},
-		{"exponent beyond 64 bits", set("e", encoded([]byte{1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1})), unknown, "skipped"},
+		{"exponent of 31 bits", set("e", guardtest.Encode([]byte{0x7f, 0xff, 0xff, 0xff})), logtoguard.ErrSignature, ""},
+		{"exponent of 32 bits", set("e", guardtest.Encode([]byte{0xff, 0xff, 0xff, 0xff})), unknown, "skipped"},
+		{"exponent beyond 64 bits", set("e", guardtest.Encode([]byte{1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1})), unknown, "skipped"},
 		{"private", func(k jwk) []any {
 			return []any{jwk{
 				"kty": "RSA", "kid": k["kid"],
-				"n": encoded(private.N.Bytes()), "e": "AQAB", "d": encoded(private.D.Bytes()),
-				"p": encoded(private.Primes[0].Bytes()), "q": encoded(private.Primes[1].Bytes()),
-				"dp": encoded(private.Precomputed.Dp.Bytes()), "dq": encoded(private.Precomputed.Dq.Bytes()),
-				"qi": encoded(private.Precomputed.Qinv.Bytes()),
+				"n": guardtest.Encode(private.N.Bytes()), "e": "AQAB", "d": guardtest.Encode(private.D.Bytes()),
+				"p": guardtest.Encode(private.Primes[0].Bytes()), "q": guardtest.Encode(private.Primes[1].Bytes()),
+				"dp": guardtest.Encode(private.Precomputed.Dp.Bytes()), "dq": guardtest.Encode(private.Precomputed.Dq.Bytes()),
+				"qi": guardtest.Encode(private.Precomputed.Qinv.Bytes()),
 			}}
 		}, unknown, "private"},
 	}
 }
-
-func encoded(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func clone(k jwk) jwk {
 	c := jwk{}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -27,17 +28,17 @@ var logHandlers = map[string]func(io.Writer) slog.Handler{
 func TestHostileWordsOfTheIssuerInTheLog(t *testing.T) {
 	for name, handler := range logHandlers {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *scene) {
-				good := jwkUnder(hostileWords+strings.Repeat("x", 2000), logtotest.NewKey("ES256"))
-				weak := jwkUnder(hostileWords+strings.Repeat("y", 2000), logtotest.NewKey("ES256"))
+			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+				good := guardtest.JWKUnder(guardtest.HostileWords+strings.Repeat("x", 2000), logtotest.NewKey("ES256"))
+				weak := guardtest.JWKUnder(guardtest.HostileWords+strings.Repeat("y", 2000), logtotest.NewKey("ES256"))
 				weak["use"] = "enc"
 				long := strings.Repeat("n", 100_000)
 				twice := json.RawMessage(`{"kid":"twice","\u009b` + long + `":1,"\u009b` + long + `":2}`)
-				s.logto.Disturb(keySetOf(good, weak, twice))
-				guard := s.guard(t, func(cfg *logtoguard.Config) { cfg.Logger = slog.New(handler(s.log)) })
-				becomesReady(t, guard)
+				s.Logto.Disturb(guardtest.KeySetOf(good, weak, twice))
+				guard := s.Guard(t, func(cfg *logtoguard.Config) { cfg.Logger = slog.New(handler(s.Log)) })
+				guardtest.BecomesReady(t, guard)
 				synctest.Wait()
-				lines := s.log.with()
+				lines := s.Log.With()
 				assert.Len(t, lines, 3, "two keys are skipped, and one is added")
 				for _, line := range lines {
 					assertTame(t, line)
@@ -50,16 +51,16 @@ func TestHostileWordsOfTheIssuerInTheLog(t *testing.T) {
 func TestHostileErrorsOfATransportInTheLog(t *testing.T) {
 	for name, handler := range logHandlers {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *scene) {
-				failing := roundTripper(func(*http.Request) (*http.Response, error) {
-					return nil, errors.New(hostileWords + strings.Repeat("x", 100_000))
+			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+				failing := guardtest.RoundTripper(func(*http.Request) (*http.Response, error) {
+					return nil, errors.New(guardtest.HostileWords + strings.Repeat("x", 100_000))
 				})
-				guard := s.guard(t, func(cfg *logtoguard.Config) {
-					cfg.HTTPClient, cfg.Logger = &http.Client{Transport: failing}, slog.New(handler(s.log))
+				guard := s.Guard(t, func(cfg *logtoguard.Config) {
+					cfg.HTTPClient, cfg.Logger = &http.Client{Transport: failing}, slog.New(handler(s.Log))
 				})
 				synctest.Wait()
-				refuse(t, guard, s.mint(), logtoguard.ErrKeysUnavailable)
-				lines := s.log.with()
+				guardtest.Refuse(t, guard, s.Mint(), logtoguard.ErrKeysUnavailable)
+				lines := s.Log.With()
 				require.Len(t, lines, 1)
 				assertTame(t, lines[0])
 				assert.Contains(t, lines[0], "fetching the keys failed")
@@ -72,21 +73,21 @@ func TestHostileErrorsOfATransportInTheLog(t *testing.T) {
 func assertTame(t *testing.T, line string) {
 	t.Helper()
 	assert.Less(t, len(line), 1500)
-	requirePrintable(t, strings.TrimSuffix(line, "\n"))
+	guardtest.RequirePrintable(t, strings.TrimSuffix(line, "\n"))
 }
 
 // A key set of 1 MiB can hold a thousand keys, each under a long kid.
 func TestManyKeysFloodNoLog(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *scene) {
+	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
 		known := logtotest.NewKey("ES256")
-		set := []any{s.logto.Key().JWK()}
+		set := []any{s.Logto.Key().JWK()}
 		for i := range 20 {
-			set = append(set, jwkUnder(fmt.Sprintf("kid-%03d-%s", i, strings.Repeat("x", 1000)), known))
+			set = append(set, guardtest.JWKUnder(fmt.Sprintf("kid-%03d-%s", i, strings.Repeat("x", 1000)), known))
 		}
-		s.logto.Disturb(keySetOf(set...))
-		guard := s.readyGuard(t)
-		accept(t, guard, s.mint())
-		lines := s.log.with("keys changed", "and 11 more")
+		s.Logto.Disturb(guardtest.KeySetOf(set...))
+		guard := s.ReadyGuard(t)
+		guardtest.Accept(t, guard, s.Mint())
+		lines := s.Log.With("keys changed", "and 11 more")
 		require.Len(t, lines, 1)
 		assertTame(t, lines[0])
 	})
@@ -103,23 +104,23 @@ func TestKeySetFloodsNoLog(t *testing.T) {
 		"more than are taken": {1000, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *scene) {
-				set := []any{s.logto.Key().JWK()}
+			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+				set := []any{s.Logto.Key().JWK()}
 				for range row.odd {
 					set = append(set, 0)
 				}
-				s.logto.Disturb(keySetOf(set...))
-				guard := s.guard(t)
+				s.Logto.Disturb(guardtest.KeySetOf(set...))
+				guard := s.Guard(t)
 				synctest.Wait()
-				assert.Len(t, s.log.with("skipped"), row.lines)
+				assert.Len(t, s.Log.With("skipped"), row.lines)
 				if row.usable {
-					accept(t, guard, s.mint())
+					guardtest.Accept(t, guard, s.Mint())
 				} else {
-					refuse(t, guard, s.mint(), logtoguard.ErrKeysUnavailable)
-					assert.Len(t, s.log.with("more than 1000 keys"), 1)
+					guardtest.Refuse(t, guard, s.Mint(), logtoguard.ErrKeysUnavailable)
+					assert.Len(t, s.Log.With("more than 1000 keys"), 1)
 				}
 				if row.odd > row.lines {
-					assert.LessOrEqual(t, len(s.log.with(fmt.Sprintf("count=%d", row.odd-10))), 1)
+					assert.LessOrEqual(t, len(s.Log.With(fmt.Sprintf("count=%d", row.odd-10))), 1)
 				}
 			})
 		})

@@ -1,7 +1,6 @@
 package logtoguard_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -16,62 +15,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
-// everything is a level below all that is logged.
-const everything = slog.LevelDebug - 100
-
-// logSink keeps what is logged, by a guard's own goroutine too.
-type logSink struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (s *logSink) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.Write(p)
-}
-
-func (s *logSink) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.String()
-}
-
-// logger drops the time, so that lines can be compared.
-func (s *logSink) logger(level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}}))
-}
-
-// refusals are the lines of refused requests.
-func (s *logSink) refusals() []string {
-	var lines []string
-	for line := range strings.Lines(s.String()) {
-		if strings.Contains(line, "logtoguard: refused") {
-			lines = append(lines, strings.TrimSuffix(line, "\n"))
-		}
-	}
-	return lines
-}
-
-func loggingGuard(t *testing.T, log *logSink, level slog.Level, edits ...func(*logtoguard.Config)) (*logtotest.Server, *logtoguard.Guard) {
+func loggingGuard(t *testing.T, log *guardtest.Journal, level slog.Level, edits ...func(*logtoguard.Config)) (*logtotest.Server, *logtoguard.Guard) {
 	t.Helper()
-	logto, clock := newLogto(t, "")
-	edits = append(edits, func(c *logtoguard.Config) { c.Logger = log.logger(level) })
-	guard := newGuard(t, logto, clock, edits...)
-	ready(t, guard)
+	logto, clock := guardtest.NewLogto(t, "")
+	edits = append(edits, func(c *logtoguard.Config) { c.Logger = log.Logger(level) })
+	guard := guardtest.NewGuard(t, logto, clock, edits...)
+	guardtest.Ready(t, guard)
 	return logto, guard
 }
 
 func TestRefusalIsLoggedAtDebug(t *testing.T) {
-	var log logSink
+	var log guardtest.Journal
 	logto, guard := loggingGuard(t, &log, slog.LevelDebug)
 	kid, issuer := logto.Key().ID(), logto.Endpoint()+"/oidc"
 	seen := " kid=" + kid + " issuer=" + issuer
@@ -83,18 +41,18 @@ func TestRefusalIsLoggedAtDebug(t *testing.T) {
 		{"not an access token", "Bearer " + logto.Mint(logtotest.Token{}, func(d *logtotest.Draft) { d.Header["typ"] = "JWT" }), "reason=not_access_token status=401"},
 		{"expired", "Bearer " + logto.Mint(logtotest.Token{Lifetime: -3600e9}), "reason=expired status=401" + seen},
 		{"signature", "Bearer " + logto.Mint(logtotest.Token{}, func(d *logtotest.Draft) { d.Key = nil }), "reason=signature status=401" + seen},
-		{"issuer", "Bearer " + logto.Mint(logtotest.Token{}, claim("iss", "https://evil.example")),
+		{"issuer", "Bearer " + logto.Mint(logtotest.Token{}, guardtest.Claim("iss", "https://evil.example")),
 			"reason=issuer status=401 kid=" + kid + " issuer=https://evil.example"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			known := len(log.refusals())
+			known := len(log.Refusals())
 			var values []string
 			if tt.authorization != "" {
 				values = append(values, tt.authorization)
 			}
-			serve(guard.Handler(noContent), values...)
-			lines := log.refusals()
+			guardtest.Serve(guard.Handler(guardtest.NoContent), values...)
+			lines := log.Refusals()
 			require.Len(t, lines, known+1)
 			require.Equal(t, `level=DEBUG msg="logtoguard: refused" `+tt.want, lines[known])
 		})
@@ -102,12 +60,12 @@ func TestRefusalIsLoggedAtDebug(t *testing.T) {
 }
 
 func TestRefusalIsNotLoggedAtInfo(t *testing.T) {
-	var log logSink
+	var log guardtest.Journal
 	logto, guard := loggingGuard(t, &log, slog.LevelInfo)
 	before := log.String() // the coming of the keys
-	scoped := guard.Handler(logtoguard.RequireScope("read:products")(noContent))
+	scoped := guard.Handler(logtoguard.RequireScope("read:products")(guardtest.NoContent))
 	for _, authorization := range everyAuthorization(logto) {
-		serve(scoped, authorization...)
+		guardtest.Serve(scoped, authorization...)
 	}
 	require.Equal(t, before, log.String())
 }
@@ -128,15 +86,15 @@ func TestHostileWordsInTheLog(t *testing.T) {
 		"cut in a rune":    {long[:63] + "é", `"` + long[:63] + `\xc3"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			logto, clock := newLogto(t, "")
+			logto, clock := guardtest.NewLogto(t, "")
 			var records attrSink
-			guard := newGuard(t, logto, clock, func(c *logtoguard.Config) { c.Logger = slog.New(&records) })
-			ready(t, guard)
+			guard := guardtest.NewGuard(t, logto, clock, func(c *logtoguard.Config) { c.Logger = slog.New(&records) })
+			guardtest.Ready(t, guard)
 			for _, edit := range []func(*logtotest.Draft){
 				func(d *logtotest.Draft) { d.Header["kid"] = words.sent },
-				claim("iss", words.sent),
+				guardtest.Claim("iss", words.sent),
 			} {
-				serve(guard.Handler(noContent), "Bearer "+logto.Mint(logtotest.Token{}, edit))
+				guardtest.Serve(guard.Handler(guardtest.NoContent), "Bearer "+logto.Mint(logtotest.Token{}, edit))
 			}
 			require.Equal(t, words.logged, records.value("kid", 0))
 			require.Equal(t, words.logged, records.value("issuer", 1))
@@ -197,18 +155,18 @@ func everyAuthorization(logto *logtotest.Server) map[string][]string {
 		"key":        func(d *logtotest.Draft) { d.Key = logtotest.NewKey("ES384") },
 		"signature":  func(d *logtotest.Draft) { d.Key = logtotest.NewKey("ES256") },
 		"unsigned":   func(d *logtotest.Draft) { d.Key = nil },
-		"iss":        claim("iss", "https://evil.example/oidc"),
-		"iss type":   claim("iss", 1),
-		"aud":        claim("aud", "https://other.api"),
-		"exp":        claim("exp", 1),
-		"exp type":   claim("exp", "1"),
-		"nbf":        claim("nbf", now.Unix()+3600),
-		"iat":        claim("iat", now.Unix()+3600),
-		"sub":        claim("sub", ""),
-		"scope":      claim("scope", []string{"read:products"}),
-		"cnf":        claim("cnf", map[string]any{"jkt": "x"}),
+		"iss":        guardtest.Claim("iss", "https://evil.example/oidc"),
+		"iss type":   guardtest.Claim("iss", 1),
+		"aud":        guardtest.Claim("aud", "https://other.api"),
+		"exp":        guardtest.Claim("exp", 1),
+		"exp type":   guardtest.Claim("exp", "1"),
+		"nbf":        guardtest.Claim("nbf", guardtest.Now.Unix()+3600),
+		"iat":        guardtest.Claim("iat", guardtest.Now.Unix()+3600),
+		"sub":        guardtest.Claim("sub", ""),
+		"scope":      guardtest.Claim("scope", []string{"read:products"}),
+		"cnf":        guardtest.Claim("cnf", map[string]any{"jkt": "x"}),
 	} {
-		edits := []func(*logtotest.Draft){edit, claim("note", "hunter2hunter2")}
+		edits := []func(*logtotest.Draft){edit, guardtest.Claim("note", "hunter2hunter2")}
 		all[name] = []string{"Bearer " + logto.Mint(logtotest.Token{}, edits...)}
 	}
 	return all
@@ -216,19 +174,19 @@ func everyAuthorization(logto *logtotest.Server) map[string][]string {
 
 // Nothing that lets somebody in may be found in a log, an answer, or an error.
 func TestNoTokenIsEverShown(t *testing.T) {
-	var log logSink
-	logto, guard := loggingGuard(t, &log, everything)
-	shut := newGuard(t, logto, logtotest.NewClock(now))
+	var log guardtest.Journal
+	logto, guard := loggingGuard(t, &log, guardtest.Everything)
+	shut := guardtest.NewGuard(t, logto, logtotest.NewClock(guardtest.Now))
 	require.NoError(t, shut.Close())
 	checks := func(g *logtoguard.Guard) http.Handler {
 		organization := logtoguard.RequireOrganization(func(*http.Request) string { return "other" })
-		return g.Handler(logtoguard.RequireScope("read:products")(organization(noContent)))
+		return g.Handler(logtoguard.RequireScope("read:products")(organization(guardtest.NoContent)))
 	}
 	var shown strings.Builder
 	all := everyAuthorization(logto)
 	run := func(guard *logtoguard.Guard) {
 		for _, authorization := range all {
-			w := serve(checks(guard), authorization...)
+			w := guardtest.Serve(checks(guard), authorization...)
 			fmt.Fprintln(&shown, w.Body, w.Header())
 			r, _ := http.NewRequest(http.MethodGet, "/", nil)
 			r.Header["Authorization"] = authorization
@@ -239,8 +197,8 @@ func TestNoTokenIsEverShown(t *testing.T) {
 	run(guard)
 	run(shut)
 	logto.Disturb(logtotest.Down())
-	run(newGuard(t, logto, logtotest.NewClock(now), func(c *logtoguard.Config) { c.Logger = log.logger(everything) }))
-	require.Greater(t, len(log.refusals()), 3*len(all))
+	run(guardtest.NewGuard(t, logto, logtotest.NewClock(guardtest.Now), func(c *logtoguard.Config) { c.Logger = log.Logger(guardtest.Everything) }))
+	require.Greater(t, len(log.Refusals()), 3*len(all))
 
 	text := shown.String() + log.String()
 	for name, authorization := range all {
@@ -290,13 +248,13 @@ func secretsOf(authorization []string) []string {
 
 // The text of an error that Check returned is for the log only, on one line.
 func TestCheckIsLogged(t *testing.T) {
-	var log logSink
+	var log guardtest.Journal
 	logto, guard := loggingGuard(t, &log, slog.LevelDebug, func(c *logtoguard.Config) {
 		c.Check = func(context.Context, *logtoguard.Claims) error { return errors.New("user locked\nout") }
 	})
-	w := serve(guard.Handler(noContent), "Bearer "+logto.Mint(logtotest.Token{}))
+	w := guardtest.Serve(guard.Handler(guardtest.NoContent), "Bearer "+logto.Mint(logtotest.Token{}))
 	require.NotContains(t, w.Body.String()+w.Header().Get("WWW-Authenticate"), "locked")
-	require.Len(t, log.refusals(), 1)
-	require.Contains(t, log.refusals()[0], `reason=check`)
-	require.Contains(t, log.refusals()[0], `user locked\\nout`)
+	require.Len(t, log.Refusals(), 1)
+	require.Contains(t, log.Refusals()[0], `reason=check`)
+	require.Contains(t, log.Refusals()[0], `user locked\\nout`)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -23,8 +24,8 @@ func withMetadata(m logtoguard.Metadata) func(*logtoguard.Config) {
 }
 
 func TestMetadataDocument(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	full := newGuard(t, logto, clock, withMetadata(logtoguard.Metadata{
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	full := guardtest.NewGuard(t, logto, clock, withMetadata(logtoguard.Metadata{
 		Name:          "Shopping API",
 		Documentation: "https://shopping.api/docs#tokens",
 		Scopes:        []string{"read:products", "write:products"},
@@ -32,14 +33,14 @@ func TestMetadataDocument(t *testing.T) {
 		cfg.Audience = append(cfg.Audience, "https://old.shopping.api")
 		cfg.CustomDomains = []string{"https://login.shop.example/"}
 	})
-	plain := newGuard(t, logto, clock, withMetadata(logtoguard.Metadata{}))
+	plain := guardtest.NewGuard(t, logto, clock, withMetadata(logtoguard.Metadata{}))
 	for _, test := range []struct {
 		name  string
 		guard *logtoguard.Guard
 		want  map[string]any
 	}{
 		{"everything", full, map[string]any{
-			"resource":                 shopping,
+			"resource":                 guardtest.Shopping,
 			"authorization_servers":    []any{logto.Endpoint() + "/oidc", "https://login.shop.example/oidc"},
 			"scopes_supported":         []any{"read:products", "write:products"},
 			"bearer_methods_supported": []any{"header"},
@@ -47,7 +48,7 @@ func TestMetadataDocument(t *testing.T) {
 			"resource_documentation":   "https://shopping.api/docs#tokens",
 		}},
 		{"what is not set is left out", plain, map[string]any{
-			"resource":                 shopping,
+			"resource":                 guardtest.Shopping,
 			"authorization_servers":    []any{logto.Endpoint() + "/oidc"},
 			"bearer_methods_supported": []any{"header"},
 		}},
@@ -70,11 +71,11 @@ func ask(handler http.Handler, method, target string) *httptest.ResponseRecorder
 }
 
 func TestMetadataHandlerOverHTTP(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	guard := newGuard(t, logto, clock, withMetadata(logtoguard.Metadata{URL: metadataURL + "/shop"}))
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	guard := guardtest.NewGuard(t, logto, clock, withMetadata(logtoguard.Metadata{URL: metadataURL + "/shop"}))
 	mux := http.NewServeMux()
 	mux.Handle("/.well-known/", guard.MetadataHandler())
-	mux.Handle("/", guard.Handler(noContent))
+	mux.Handle("/", guard.Handler(guardtest.NoContent))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	for _, test := range []struct {
@@ -115,7 +116,7 @@ func TestMetadataHandlerOverHTTP(t *testing.T) {
 
 // RFC 9728, section 3.1.
 func TestMetadataURLByDefault(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
+	logto, clock := guardtest.NewLogto(t, "ES256")
 	for resource, want := range map[string]string{
 		"https://shopping.api":               metadataURL,
 		"https://shopping.api/":              metadataURL,
@@ -129,8 +130,8 @@ func TestMetadataURLByDefault(t *testing.T) {
 		"http://127.0.0.1:8080":              "http://127.0.0.1:8080/.well-known/oauth-protected-resource",
 	} {
 		t.Run(resource, func(t *testing.T) {
-			guard := newGuard(t, logto, clock, withMetadata(logtoguard.Metadata{}), func(cfg *logtoguard.Config) { cfg.Audience = []string{resource} })
-			_, parameters := parseChallenge(t, serve(guard.Handler(noContent)).Header().Get("WWW-Authenticate"))
+			guard := guardtest.NewGuard(t, logto, clock, withMetadata(logtoguard.Metadata{}), func(cfg *logtoguard.Config) { cfg.Audience = []string{resource} })
+			_, parameters := guardtest.ParseChallenge(t, guardtest.Serve(guard.Handler(guardtest.NoContent)).Header().Get("WWW-Authenticate"))
 			assert.Equal(t, map[string]string{"resource_metadata": want}, parameters)
 			w := ask(guard.MetadataHandler(), http.MethodGet, want)
 			require.Equal(t, http.StatusOK, w.Code)
@@ -144,17 +145,17 @@ func TestMetadataURLByDefault(t *testing.T) {
 // Whoever refuses, and however: the challenge names the configured address, and
 // never one that the sender chose.
 func TestEveryChallengeNamesTheMetadata(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	guard := newGuard(t, logto, clock, withMetadata(logtoguard.Metadata{}))
-	ready(t, guard)
-	other := newGuard(t, logto, clock, withMetadata(logtoguard.Metadata{URL: "https://other.api/.well-known/oauth-protected-resource"}))
-	checked := newGuard(t, logto, clock, withMetadata(logtoguard.Metadata{}), func(cfg *logtoguard.Config) {
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	guard := guardtest.NewGuard(t, logto, clock, withMetadata(logtoguard.Metadata{}))
+	guardtest.Ready(t, guard)
+	other := guardtest.NewGuard(t, logto, clock, withMetadata(logtoguard.Metadata{URL: "https://other.api/.well-known/oauth-protected-resource"}))
+	checked := guardtest.NewGuard(t, logto, clock, withMetadata(logtoguard.Metadata{}), func(cfg *logtoguard.Config) {
 		cfg.Check = func(ctx context.Context, _ *logtoguard.Claims) error {
 			_, err := other.Verify(ctx, "x")
 			return err
 		}
 	})
-	own := newGuard(t, logto, clock, withMetadata(logtoguard.Metadata{}), func(cfg *logtoguard.Config) {
+	own := guardtest.NewGuard(t, logto, clock, withMetadata(logtoguard.Metadata{}), func(cfg *logtoguard.Config) {
 		cfg.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *logtoguard.Error) { w.WriteHeader(e.Status) }
 	})
 	inCode := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -167,24 +168,24 @@ func TestEveryChallengeNamesTheMetadata(t *testing.T) {
 		logtoguard.WriteError(w, r, err)
 	})
 	reader := "Bearer " + logto.Mint(logtotest.Token{Subject: "shop", Scopes: []string{"read:products"}})
-	write := logtoguard.RequireScope("write:products")(noContent)
+	write := logtoguard.RequireScope("write:products")(guardtest.NoContent)
 	for _, test := range []struct {
 		name          string
 		handler       http.Handler
 		authorization []string
 		status        int
 	}{
-		{"no token", guard.Handler(noContent), nil, 401},
-		{"two headers", guard.Handler(noContent), []string{reader, reader}, 400},
-		{"opaque", guard.Handler(noContent), []string{"Bearer x"}, 401},
+		{"no token", guard.Handler(guardtest.NoContent), nil, 401},
+		{"two headers", guard.Handler(guardtest.NoContent), []string{reader, reader}, 400},
+		{"opaque", guard.Handler(guardtest.NoContent), []string{"Bearer x"}, 401},
 		{"a scope is missing", guard.Handler(write), []string{reader}, 403},
-		{"any scope is missing", guard.Handler(logtoguard.RequireAnyScope("a", "b")(noContent)), []string{reader}, 403},
-		{"an organization", guard.Handler(logtoguard.RequireAnyOrganization()(noContent)), []string{reader}, 403},
+		{"any scope is missing", guard.Handler(logtoguard.RequireAnyScope("a", "b")(guardtest.NoContent)), []string{reader}, 403},
+		{"an organization", guard.Handler(logtoguard.RequireAnyOrganization()(guardtest.NoContent)), []string{reader}, 403},
 		{"a scope in code", guard.Handler(inCode), []string{reader}, 403},
 		{"an organization in code", guard.Handler(organization), []string{reader}, 403},
 		{"a route behind Optional", guard.Optional(write), nil, 401},
-		{"another guard's refusal from Check", checked.Handler(noContent), []string{reader}, 401},
-		{"an ErrorHandler", own.Handler(noContent), nil, 401},
+		{"another guard's refusal from Check", checked.Handler(guardtest.NoContent), []string{reader}, 401},
+		{"an ErrorHandler", own.Handler(guardtest.NoContent), nil, 401},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "https://evil.example/products", nil)
@@ -194,17 +195,17 @@ func TestEveryChallengeNamesTheMetadata(t *testing.T) {
 			w := httptest.NewRecorder()
 			test.handler.ServeHTTP(w, r)
 			require.Equal(t, test.status, w.Code)
-			_, parameters := parseChallenge(t, w.Header().Get("WWW-Authenticate"))
+			_, parameters := guardtest.ParseChallenge(t, w.Header().Get("WWW-Authenticate"))
 			assert.Equal(t, metadataURL, parameters["resource_metadata"])
 		})
 	}
 }
 
 func TestNoMetadataNoAddress(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	described := newGuard(t, logto, clock, withMetadata(logtoguard.Metadata{}))
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	described := guardtest.NewGuard(t, logto, clock, withMetadata(logtoguard.Metadata{}))
 	_, foreign := described.Verify(t.Context(), "x")
-	guard := newGuard(t, logto, clock, func(cfg *logtoguard.Config) {
+	guard := guardtest.NewGuard(t, logto, clock, func(cfg *logtoguard.Config) {
 		cfg.Check = func(context.Context, *logtoguard.Claims) error { return foreign }
 	})
 	_, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Subject: "shop"}))
@@ -217,10 +218,10 @@ func TestNoMetadataNoAddress(t *testing.T) {
 }
 
 func TestNoAddressWithoutChallenge(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
+	logto, clock := guardtest.NewLogto(t, "ES256")
 	logto.Disturb(logtotest.Down())
-	guard := newGuard(t, logto, clock, withMetadata(logtoguard.Metadata{}))
-	w := serve(guard.Handler(noContent), "Bearer "+logto.Mint(logtotest.Token{Subject: "shop"}))
+	guard := guardtest.NewGuard(t, logto, clock, withMetadata(logtoguard.Metadata{}))
+	w := guardtest.Serve(guard.Handler(guardtest.NoContent), "Bearer "+logto.Mint(logtotest.Token{Subject: "shop"}))
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
 	assert.Empty(t, w.Header().Values("WWW-Authenticate"))
 }
@@ -233,7 +234,7 @@ func TestMetadataFaults(t *testing.T) {
 	}
 	at := func(url string) *logtoguard.Metadata { return &logtoguard.Metadata{URL: url} }
 	const endpoint = "https://tenant-id.logto.app"
-	api := []string{shopping}
+	api := []string{guardtest.Shopping}
 	for _, test := range []struct {
 		name string
 		cfg  logtoguard.Config
@@ -241,18 +242,18 @@ func TestMetadataFaults(t *testing.T) {
 	}{
 		{"organization tokens", logtoguard.Config{OrganizationTokens: true, Metadata: at("")}, []string{"Metadata needs a resource indicator"}},
 		{"an indicator that is no URL", logtoguard.Config{Audience: []string{"urn:shop"}, Metadata: at("")}, []string{"Audience[0], as the resource of Metadata, is not an http(s) URL"}},
-		{"an indicator with a fragment", logtoguard.Config{Audience: []string{shopping + "#x"}, Metadata: at(metadataURL)}, []string{"has a fragment"}},
+		{"an indicator with a fragment", logtoguard.Config{Audience: []string{guardtest.Shopping + "#x"}, Metadata: at(metadataURL)}, []string{"has a fragment"}},
 		{"an indicator in plain http", logtoguard.Config{Audience: []string{"http://shopping.api"}, Metadata: at(metadataURL)}, []string{"Audience[0], as the resource of Metadata, is not encrypted"}},
 		{"no URL", logtoguard.Config{Audience: api, Metadata: at("shopping.api")}, []string{"Metadata.URL is not an http(s) URL"}},
 		{"plain http", logtoguard.Config{Audience: api, Metadata: at("http://shopping.api/.well-known/oauth-protected-resource")}, []string{"Metadata.URL is not encrypted"}},
 		{"a password", logtoguard.Config{Audience: api, Metadata: at("https://u:secret@shopping.api/.well-known/oauth-protected-resource")}, []string{"Metadata.URL holds a user name or password"}},
-		{"another path", logtoguard.Config{Audience: api, Metadata: at(shopping)}, []string{"Metadata.URL is not where clients look"}},
+		{"another path", logtoguard.Config{Audience: api, Metadata: at(guardtest.Shopping)}, []string{"Metadata.URL is not where clients look"}},
 		{"a path that begins like it", logtoguard.Config{Audience: api, Metadata: at(metadataURL + "s")}, []string{"Metadata.URL is not where clients look"}},
 		{"a URL that no header can hold", logtoguard.Config{Audience: api, Metadata: at(metadataURL + "/é")}, []string{"Metadata.URL has characters that addresses are sent without"}},
 		{"an indicator that no header can hold", logtoguard.Config{Audience: []string{"https://müller.example"}, Metadata: at("")}, []string{"Audience[0], as the resource of Metadata, has characters that"}},
-		{"a query that no header can hold", logtoguard.Config{Audience: []string{shopping + "/?q=é"}, Metadata: at("")}, []string{"Audience[0], as the resource of Metadata, has characters that"}},
-		{"an empty fragment", logtoguard.Config{Audience: []string{shopping + "#"}, Metadata: at("")}, []string{"Audience[0], as the resource of Metadata, has a fragment"}},
-		{"an empty segment", logtoguard.Config{Audience: []string{shopping + "//v1"}, Metadata: at("")}, []string{"Audience[0], as the resource of Metadata, has an empty segment or dots"}},
+		{"a query that no header can hold", logtoguard.Config{Audience: []string{guardtest.Shopping + "/?q=é"}, Metadata: at("")}, []string{"Audience[0], as the resource of Metadata, has characters that"}},
+		{"an empty fragment", logtoguard.Config{Audience: []string{guardtest.Shopping + "#"}, Metadata: at("")}, []string{"Audience[0], as the resource of Metadata, has a fragment"}},
+		{"an empty segment", logtoguard.Config{Audience: []string{guardtest.Shopping + "//v1"}, Metadata: at("")}, []string{"Audience[0], as the resource of Metadata, has an empty segment or dots"}},
 		{"dots", logtoguard.Config{Audience: api, Metadata: at(metadataURL + "/../x")}, []string{"Metadata.URL has an empty segment or dots"}},
 		{"dots, escaped", logtoguard.Config{Audience: api, Metadata: at(metadataURL + "/%2e%2e/x")}, []string{"Metadata.URL has an empty segment or dots"}},
 		{"documentation with a password", logtoguard.Config{Audience: api, Metadata: m(func(m *logtoguard.Metadata) { m.Documentation = "https://u:secret@docs.example" })}, []string{"Metadata.Documentation holds a user name or password"}},

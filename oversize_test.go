@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -20,9 +21,9 @@ import (
 // closed ones.
 func nested(logto *logtotest.Server, claim string, open, closed int) string {
 	header := fmt.Sprintf(`{"alg":"%s","typ":"at+jwt","kid":"%s"}`, logto.Key().Algorithm(), logto.Key().ID())
-	payload := fmt.Sprintf(`{"iss":"%s/oidc","sub":"s","client_id":"s","iat":%d,"exp":%d,`, logto.Endpoint(), now.Unix(), now.Unix()+3600)
+	payload := fmt.Sprintf(`{"iss":"%s/oidc","sub":"s","client_id":"s","iat":%d,"exp":%d,`, logto.Endpoint(), guardtest.Now.Unix(), guardtest.Now.Unix()+3600)
 	if claim != "aud" {
-		payload += `"aud":"` + shopping + `",`
+		payload += `"aud":"` + guardtest.Shopping + `",`
 	}
 	payload += `"` + claim + `":` + strings.Repeat("[", open) + strings.Repeat("]", closed)
 	if open == closed {
@@ -34,11 +35,11 @@ func nested(logto *logtotest.Server, claim string, open, closed int) string {
 // An operator who raises MaxHeaderBytes lets large headers come as far as the
 // guard. It answers them like any other, and in few words.
 func TestOversize(t *testing.T) {
-	noLeaks(t)
-	logto, clock := newLogto(t, "ES256")
-	guard := newGuard(t, logto, clock)
-	ready(t, guard)
-	server := httptest.NewUnstartedServer(guard.Handler(noContent))
+	guardtest.NoLeaks(t)
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	guard := guardtest.NewGuard(t, logto, clock)
+	guardtest.Ready(t, guard)
+	server := httptest.NewUnstartedServer(guard.Handler(guardtest.NoContent))
 	server.Config.MaxHeaderBytes = 4 * mebibyte
 	server.Start()
 	t.Cleanup(server.Close)
@@ -90,7 +91,7 @@ func TestOversize(t *testing.T) {
 			require.Less(t, len(body)+len(fmt.Sprint(response.Header)), 1024, "an answer is short, however long the question")
 		})
 	}
-	require.Equal(t, 1, logto.Requests(jwks))
+	require.Equal(t, 1, logto.Requests(guardtest.JWKSPath))
 }
 
 // blank is a ResponseWriter that keeps nothing, so that what is measured is the guard's.
@@ -119,10 +120,10 @@ func spent(f func()) (times, size uint64) {
 // a server's memory for the price of a request. The bounds are about twice what
 // was measured, and a long token pays at most a small multiple of its 16 KiB.
 func TestRefusalsAllocateLittle(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	guard := newGuard(t, logto, clock)
-	ready(t, guard)
-	handler := guard.Handler(noContent)
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	guard := guardtest.NewGuard(t, logto, clock)
+	guardtest.Ready(t, guard)
+	handler := guard.Handler(guardtest.NoContent)
 	mint := func(edit func(*logtotest.Draft)) string { return logto.Mint(logtotest.Token{}, edit) }
 	good := mint(func(*logtotest.Draft) {})
 	long := strings.Repeat("x", 11_000)

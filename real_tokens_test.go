@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 )
 
 // realTokens were issued by a Logto 1.42.0 that was thrown away afterwards.
@@ -42,7 +43,7 @@ func realGuard(t *testing.T, keys []byte, at int64, edit func(*logtoguard.Config
 	cfg := logtoguard.Config{
 		Endpoint: "http://127.0.0.1:3001",
 		JWKSURL:  server.URL,
-		Audience: []string{shopping},
+		Audience: []string{guardtest.Shopping},
 		Now:      func() time.Time { return time.Unix(at+1, 0) },
 		Logger:   slog.New(slog.DiscardHandler),
 	}
@@ -50,7 +51,7 @@ func realGuard(t *testing.T, keys []byte, at int64, edit func(*logtoguard.Config
 	guard, err := logtoguard.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, guard.Close()) })
-	ready(t, guard)
+	guardtest.Ready(t, guard)
 	return guard
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -35,8 +36,8 @@ const (
 )
 
 func TestRouteChecks(t *testing.T) {
-	logto, clock := newLogto(t, "")
-	guard := newGuard(t, logto, clock)
+	logto, clock := guardtest.NewLogto(t, "")
+	guard := guardtest.NewGuard(t, logto, clock)
 	read, readWrite := logtoguard.RequireScope("read:products"), logtoguard.RequireScope("read:products", "write:products")
 	either := logtoguard.RequireAnyScope("read:products", "write:products")
 	anyOrganization := logtoguard.RequireAnyOrganization()
@@ -83,7 +84,7 @@ func TestRouteChecks(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w := serve(guard.Handler(tt.check(noContent)), "Bearer "+logto.Mint(tt.token))
+			w := guardtest.Serve(guard.Handler(tt.check(guardtest.NoContent)), "Bearer "+logto.Mint(tt.token))
 			require.Equal(t, tt.challenge, w.Header().Get("WWW-Authenticate"))
 			if tt.challenge == "" {
 				require.Equal(t, http.StatusNoContent, w.Code)
@@ -96,13 +97,13 @@ func TestRouteChecks(t *testing.T) {
 
 // What a check's caller does with the slice later is not the route's business.
 func TestRouteChecksCopyScopes(t *testing.T) {
-	logto, clock := newLogto(t, "")
-	guard := newGuard(t, logto, clock)
+	logto, clock := guardtest.NewLogto(t, "")
+	guard := guardtest.NewGuard(t, logto, clock)
 	scopes := []string{"write:products"}
 	all, one := logtoguard.RequireScope(scopes...), logtoguard.RequireAnyScope(scopes...)
 	scopes[0] = "read:products"
 	for _, check := range []routeCheck{all, one} {
-		w := serve(guard.Handler(check(noContent)), "Bearer "+logto.Mint(logtotest.Token{Scopes: scopes}))
+		w := guardtest.Serve(guard.Handler(check(guardtest.NoContent)), "Bearer "+logto.Mint(logtotest.Token{Scopes: scopes}))
 		require.Equal(t, http.StatusForbidden, w.Code)
 	}
 }
@@ -118,15 +119,15 @@ func TestRouteChecksPanicAtWiring(t *testing.T) {
 }
 
 func TestRouteChecksWithoutClaims(t *testing.T) {
-	logto, clock := newLogto(t, "")
-	var guardLog, defaultLog logSink
-	guard := newGuard(t, logto, clock, func(c *logtoguard.Config) {
-		c.Logger = guardLog.logger(slog.LevelError)
+	logto, clock := guardtest.NewLogto(t, "")
+	var guardLog, defaultLog guardtest.Journal
+	guard := guardtest.NewGuard(t, logto, clock, func(c *logtoguard.Config) {
+		c.Logger = guardLog.Logger(slog.LevelError)
 		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ *logtoguard.Error) { w.WriteHeader(http.StatusTeapot) }
 	})
 	before := slog.Default()
 	t.Cleanup(func() { slog.SetDefault(before) })
-	slog.SetDefault(defaultLog.logger(slog.LevelError))
+	slog.SetDefault(defaultLog.Logger(slog.LevelError))
 
 	for name, check := range map[string]routeCheck{
 		"RequireScope":           logtoguard.RequireScope("a"),
@@ -135,14 +136,14 @@ func TestRouteChecksWithoutClaims(t *testing.T) {
 		"RequireAnyOrganization": logtoguard.RequireAnyOrganization(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			defaultLog.buf.Reset()
-			w := serve(guard.Optional(check(noContent)))
+			defaultLog.Reset()
+			w := guardtest.Serve(guard.Optional(check(guardtest.NoContent)))
 			require.Equal(t, http.StatusTeapot, w.Code)
 			require.Equal(t, "Bearer", w.Header().Get("WWW-Authenticate"))
 			require.Empty(t, defaultLog.String()+guardLog.String())
 
 			// Not even a token helps where no guard looks at it.
-			w = serve(check(noContent), "Bearer "+logto.Mint(logtotest.Token{Scopes: []string{"a"}, OrganizationID: "acme"}))
+			w = guardtest.Serve(check(guardtest.NoContent), "Bearer "+logto.Mint(logtotest.Token{Scopes: []string{"a"}, OrganizationID: "acme"}))
 			require.Equal(t, http.StatusUnauthorized, w.Code)
 			require.Equal(t, "Bearer", w.Header().Get("WWW-Authenticate"))
 			require.JSONEq(t, `{"error":"no_token","error_description":"no access token: send one as Authorization: Bearer"}`, w.Body.String())
@@ -154,11 +155,11 @@ func TestRouteChecksWithoutClaims(t *testing.T) {
 
 // Claims know the guard that made them; those from nowhere hold nothing.
 func TestRouteChecksAnswerForTheGuard(t *testing.T) {
-	logto, clock := newLogto(t, "")
-	var guardLog, defaultLog logSink
+	logto, clock := guardtest.NewLogto(t, "")
+	var guardLog, defaultLog guardtest.Journal
 	var reasons []string
-	guard := newGuard(t, logto, clock, func(c *logtoguard.Config) {
-		c.Logger = guardLog.logger(slog.LevelDebug)
+	guard := guardtest.NewGuard(t, logto, clock, func(c *logtoguard.Config) {
+		c.Logger = guardLog.Logger(slog.LevelDebug)
 		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *logtoguard.Error) {
 			reasons = append(reasons, e.Reason)
 			w.WriteHeader(e.Status)
@@ -166,14 +167,14 @@ func TestRouteChecksAnswerForTheGuard(t *testing.T) {
 	})
 	before := slog.Default()
 	t.Cleanup(func() { slog.SetDefault(before) })
-	slog.SetDefault(defaultLog.logger(slog.LevelDebug))
+	slog.SetDefault(defaultLog.Logger(slog.LevelDebug))
 
 	acme := "Bearer " + logto.Mint(logtotest.Token{OrganizationID: "acme"})
-	serve(guard.Handler(logtoguard.RequireScope("a")(noContent)), acme)
-	serve(guard.Handler(chain(organization("acme"), logtoguard.RequireAnyScope("a"))(noContent)), acme)
-	serve(guard.Handler(organization("other")(noContent)), acme)
+	guardtest.Serve(guard.Handler(logtoguard.RequireScope("a")(guardtest.NoContent)), acme)
+	guardtest.Serve(guard.Handler(chain(organization("acme"), logtoguard.RequireAnyScope("a"))(guardtest.NoContent)), acme)
+	guardtest.Serve(guard.Handler(organization("other")(guardtest.NoContent)), acme)
 	require.Equal(t, []string{"scope", "scope", "organization"}, reasons)
-	require.Len(t, guardLog.refusals(), 3)
+	require.Len(t, guardLog.Refusals(), 3)
 	require.Equal(t, map[string]uint64{"scope": 2, "organization": 1}, guard.Stats().Refused)
 	require.Empty(t, defaultLog.String())
 
@@ -184,18 +185,18 @@ func TestRouteChecksAnswerForTheGuard(t *testing.T) {
 			})
 		}
 		for _, check := range []routeCheck{logtoguard.RequireScope("a"), logtoguard.RequireAnyScope("a"), organization("acme"), organization(""), logtoguard.RequireAnyOrganization()} {
-			w := serve(chain(nowhere, check)(noContent))
+			w := guardtest.Serve(chain(nowhere, check)(guardtest.NoContent))
 			require.Equal(t, map[bool]int{true: 401, false: 403}[claims == nil], w.Code)
 			require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 		}
 	}
 	require.Len(t, reasons, 3)
-	require.NotEmpty(t, defaultLog.refusals())
+	require.NotEmpty(t, defaultLog.Refusals())
 }
 
 func TestOrganizationTokens(t *testing.T) {
-	logto, clock := newLogto(t, "")
-	guard := newGuard(t, logto, clock, func(c *logtoguard.Config) { c.Audience, c.OrganizationTokens = nil, true })
+	logto, clock := guardtest.NewLogto(t, "")
+	guard := guardtest.NewGuard(t, logto, clock, func(c *logtoguard.Config) { c.Audience, c.OrganizationTokens = nil, true })
 	const acme = "urn:logto:organization:acme"
 	tests := []struct {
 		name         string
@@ -206,7 +207,7 @@ func TestOrganizationTokens(t *testing.T) {
 	}{
 		{"its audience", acme, nil, "acme", nil},
 		{"an array", []string{acme}, nil, "acme", nil},
-		{"an array with a resource", []string{shopping, acme}, nil, "acme", nil},
+		{"an array with a resource", []string{guardtest.Shopping, acme}, nil, "acme", nil},
 		{"the same twice", []string{acme, acme}, nil, "acme", nil},
 		{"the claim agrees", acme, "acme", "acme", nil},
 		{"an id with colons", acme + ":x", nil, "acme:x", nil},
@@ -222,12 +223,12 @@ func TestOrganizationTokens(t *testing.T) {
 		{"almost the prefix", "urn:logto:organizations:acme", nil, "", logtoguard.ErrAudience},
 		{"upper case", "URN:LOGTO:ORGANIZATION:acme", nil, "", logtoguard.ErrAudience},
 		{"the prefix within", "x" + acme, nil, "", logtoguard.ErrAudience},
-		{"a resource for an organization", shopping, "acme", "", logtoguard.ErrAudience},
-		{"a resource", shopping, nil, "", logtoguard.ErrAudience},
+		{"a resource for an organization", guardtest.Shopping, "acme", "", logtoguard.ErrAudience},
+		{"a resource", guardtest.Shopping, nil, "", logtoguard.ErrAudience},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			token := logto.Mint(logtotest.Token{Scopes: []string{"read:orders"}}, claim("aud", tt.audience), func(d *logtotest.Draft) {
+			token := logto.Mint(logtotest.Token{Scopes: []string{"read:orders"}}, guardtest.Claim("aud", tt.audience), func(d *logtotest.Draft) {
 				if tt.claimed != nil {
 					d.Claims["organization_id"] = tt.claimed
 				}
@@ -243,27 +244,27 @@ func TestOrganizationTokens(t *testing.T) {
 			require.Equal(t, tt.organization, claims.OrganizationID())
 			require.False(t, claims.HasScope("read:orders"))
 			check := chain(organization(tt.organization), logtoguard.RequireScope("read:orders"))
-			require.Equal(t, http.StatusNoContent, serve(guard.Handler(check(noContent)), "Bearer "+token).Code)
-			require.Equal(t, http.StatusForbidden, serve(guard.Handler(logtoguard.RequireScope("read:orders")(noContent)), "Bearer "+token).Code)
+			require.Equal(t, http.StatusNoContent, guardtest.Serve(guard.Handler(check(guardtest.NoContent)), "Bearer "+token).Code)
+			require.Equal(t, http.StatusForbidden, guardtest.Serve(guard.Handler(logtoguard.RequireScope("read:orders")(guardtest.NoContent)), "Bearer "+token).Code)
 		})
 	}
 }
 
 // A guard for a resource takes no organization token, and what an audience names beside it binds the token.
 func TestResourceGuardAndOrganizations(t *testing.T) {
-	logto, clock := newLogto(t, "")
-	guard := newGuard(t, logto, clock)
+	logto, clock := guardtest.NewLogto(t, "")
+	guard := guardtest.NewGuard(t, logto, clock)
 	const acme = "urn:logto:organization:acme"
 	_, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Audience: acme}))
 	require.ErrorIs(t, err, logtoguard.ErrAudience)
-	claims, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Scopes: []string{"a"}}, claim("aud", []string{shopping, acme})))
+	claims, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Scopes: []string{"a"}}, guardtest.Claim("aud", []string{guardtest.Shopping, acme})))
 	require.NoError(t, err)
 	require.Equal(t, "acme", claims.OrganizationID())
 	require.False(t, claims.HasScope("a"))
-	_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{OrganizationID: "other"}, claim("aud", []string{shopping, acme})))
+	_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{OrganizationID: "other"}, guardtest.Claim("aud", []string{guardtest.Shopping, acme})))
 	require.ErrorIs(t, err, logtoguard.ErrClaims)
 	for _, id := range []any{"", nil, 7, []string{"acme"}} {
-		_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, claim("organization_id", id)))
+		_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, guardtest.Claim("organization_id", id)))
 		require.ErrorIs(t, err, logtoguard.ErrClaims, "%v", id)
 	}
 }
@@ -271,8 +272,8 @@ func TestResourceGuardAndOrganizations(t *testing.T) {
 // Claims that an outer handler has put into the context are not those of a request
 // to which Optional lets nobody show a token.
 func TestOptionalForgetsForeignClaims(t *testing.T) {
-	logto, clock := newLogto(t, "ES256")
-	guard := newGuard(t, logto, clock)
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	guard := guardtest.NewGuard(t, logto, clock)
 	claims, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Subject: "shop"}))
 	require.NoError(t, err)
 	r := httptest.NewRequest(http.MethodGet, "/", nil)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -87,11 +88,11 @@ func (r ruling) ofText(text, good string) error {
 // TestSerialization changes the text of valid tokens at every place, and has each
 // judged by the guard, which knows the one that is right, and by what is written down.
 func TestSerialization(t *testing.T) {
-	for _, algorithm := range algorithms {
+	for _, algorithm := range guardtest.Algorithms {
 		t.Run(algorithm, func(t *testing.T) {
-			logto, clock := newLogto(t, algorithm)
-			guard := newGuard(t, logto, clock)
-			ready(t, guard)
+			logto, clock := guardtest.NewLogto(t, algorithm)
+			guard := guardtest.NewGuard(t, logto, clock)
+			guardtest.Ready(t, guard)
 			rules := ruling{key: logto.Key(), issuer: logto.Endpoint() + "/oidc"}
 			judge := func(good string, texts []string) {
 				_, err := guard.Verify(t.Context(), good)

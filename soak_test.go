@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
@@ -91,11 +92,11 @@ func newSoak(t *testing.T) *soak {
 		sets: map[string]map[string]bool{}, leaving: map[string]bool{}, left: map[string]bool{},
 		gone: map[string]bool{}, counts: map[string]int{},
 	}
-	s.logto, s.clock = newLogto(t, "ES256")
+	s.logto, s.clock = guardtest.NewLogto(t, "ES256")
 	s.logto.Disturb(s.issuer)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	s.guard = newGuard(t, s.logto, s.clock, func(cfg *logtoguard.Config) {
+	s.guard = guardtest.NewGuard(t, s.logto, s.clock, func(cfg *logtoguard.Config) {
 		cfg.HTTPClient = &http.Client{Transport: transport}
 		cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *logtoguard.Error) {
 			w.Header().Set("Reason", e.Reason)
@@ -118,13 +119,13 @@ func (s *soak) issuer(next http.Handler) http.Handler {
 		if bad {
 			faults := []logtotest.Fault{
 				logtotest.Down(), logtotest.Status(http.StatusBadGateway), logtotest.Garbage(), logtotest.EmptyKeySet(),
-				hijacked("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{\"keys\":["), lateReset,
-				answer(http.StatusNotFound, nil, `{"keys":[]}`),
+				guardtest.Hijacked("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{\"keys\":["), lateReset,
+				guardtest.Answer(http.StatusNotFound, nil, `{"keys":[]}`),
 			}
 			faults[rand.N(len(faults))](next).ServeHTTP(w, r)
 			return
 		}
-		after(func(_ *http.Request, answer *httptest.ResponseRecorder) {
+		guardtest.After(func(_ *http.Request, answer *httptest.ResponseRecorder) {
 			s.publish(answer)
 			if rand.N(3) == 0 {
 				// What it says may be outdated when it arrives.
@@ -138,7 +139,7 @@ func (s *soak) issuer(next http.Handler) http.Handler {
 func lateReset(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(rand.N(20 * time.Millisecond))
-		hijacked("HTTP/1.1 200 OK\r\nContent-")(next).ServeHTTP(w, r)
+		guardtest.Hijacked("HTTP/1.1 200 OK\r\nContent-")(next).ServeHTTP(w, r)
 	})
 }
 
@@ -226,7 +227,7 @@ func (s *soak) jump(done <-chan struct{}, period time.Duration) {
 		by := time.Minute + rand.N(3*time.Minute)
 		switch n := rand.N(50); {
 		case n == 0, n < 10 && s.failing.Load():
-			by = greatestAge + time.Hour // the keys are too old then
+			by = guardtest.GreatestAge + time.Hour // the keys are too old then
 		case n > 46:
 			by = rand.N(50*time.Minute) + 10*time.Minute
 		}
@@ -334,7 +335,7 @@ func (s *soak) bad(n int) *specimen {
 		return set("ID token", func(d *logtotest.Draft) { d.Header["typ"] = "JWT" })
 	}
 	if s.strange.CompareAndSwap(true, false) {
-		return set("unknown key", signedBy(soakStranger))
+		return set("unknown key", guardtest.SignedBy(soakStranger))
 	}
 	return set("not yet valid", func(d *logtotest.Draft) { d.Claims["nbf"] = d.Claims["exp"].(int64) + 30*24*3600 })
 }
@@ -364,7 +365,7 @@ func (s *soak) work(done <-chan struct{}) {
 
 func (s *soak) try(x *specimen) {
 	begin := s.begin(x)
-	answer := serve(s.server, "Bearer "+x.token)
+	answer := guardtest.Serve(s.server, "Bearer "+x.token)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fault := s.judge(x, begin, answer)
@@ -383,7 +384,7 @@ func (s *soak) begin(x *specimen) moment {
 		time: s.clock.Now(), first: s.first, arrivals: len(s.arrivals),
 		gone: s.gone[x.kid], held: s.held[x.kid], confirmedFrom: s.confirmedFrom,
 	}
-	m.tooOld = m.arrivals > 0 && s.arrivals[m.arrivals-1].bad && m.time.Sub(s.confirmedTo) > greatestAge
+	m.tooOld = m.arrivals > 0 && s.arrivals[m.arrivals-1].bad && m.time.Sub(s.confirmedTo) > guardtest.GreatestAge
 	return m
 }
 
@@ -415,7 +416,7 @@ func (s *soak) judge(x *specimen, begin moment, answer *httptest.ResponseRecorde
 		switch {
 		case expired(begin.time):
 			return "that it expired is known without keys"
-		case begin.held && !s.leaving[x.kid] && end.Sub(begin.confirmedFrom) <= greatestAge:
+		case begin.held && !s.leaving[x.kid] && end.Sub(begin.confirmedFrom) <= guardtest.GreatestAge:
 			return "its key was known, and serves on"
 		case !s.troubled(begin) && end.Equal(begin.time):
 			// A jump of the clock in the midst may make keys too old that just came.
@@ -487,9 +488,9 @@ func heap() uint64 {
 // issuer keeps it out. A bad token is never let in, nor is a good one after its time or under a key that
 // the guard knows to be gone.
 func TestSoak(t *testing.T) {
-	noLeaks(t)
+	guardtest.NoLeaks(t)
 	s := newSoak(t)
-	ready(t, s.guard)
+	guardtest.Ready(t, s.guard)
 	period := 50 * time.Millisecond
 	if *soakTime > 30*time.Second {
 		period = time.Second
@@ -540,14 +541,14 @@ func (s *soak) settle(t *testing.T) {
 	s.failing.Store(false)
 	// A fetch that began before may still fail: by the set clock its back-off is soon over.
 	require.Eventually(t, func() bool {
-		s.clock.Advance(longestRefresh)
+		s.clock.Advance(guardtest.LongestRefresh)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		return s.guard.Ready(ctx) == nil
 	}, 10*time.Second, time.Millisecond)
 	// The refresh is due; nobody waits for it, so this test has to. An absent kid has
 	// to wait for a fetch, and the ration for that is full.
-	require.Equal(t, http.StatusUnauthorized, serve(s.server, "Bearer "+s.mint("", false, logtotest.Token{}, signedBy(soakStranger)).token).Code)
+	require.Equal(t, http.StatusUnauthorized, guardtest.Serve(s.server, "Bearer "+s.mint("", false, logtotest.Token{}, guardtest.SignedBy(soakStranger)).token).Code)
 	for i := range s.pool {
 		x := s.pool[i].Load()
 		if x == nil {
@@ -558,12 +559,12 @@ func (s *soak) settle(t *testing.T) {
 		if !published || !s.clock.Now().Before(x.expires.Add(soakSkew)) {
 			want = http.StatusUnauthorized
 		}
-		require.Equal(t, want, serve(s.server, "Bearer "+x.token).Code, "at rest: %s, published: %v", x.kind, published)
+		require.Equal(t, want, guardtest.Serve(s.server, "Bearer "+x.token).Code, "at rest: %s, published: %v", x.kind, published)
 	}
-	admitted(t, s.guard, s.mint("", true, logtotest.Token{}).token)
+	guardtest.Admitted(t, s.guard, s.mint("", true, logtotest.Token{}).token)
 
 	// A month later nothing of all this is remembered.
 	s.clock.Advance(30 * 24 * time.Hour)
-	admitted(t, s.guard, s.mint("", true, logtotest.Token{}).token)
+	guardtest.Admitted(t, s.guard, s.mint("", true, logtotest.Token{}).token)
 	require.Eventually(t, func() bool { return s.guard.Stats().TokenCacheEntries <= 1 }, 10*time.Second, time.Millisecond)
 }
