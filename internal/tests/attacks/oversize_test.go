@@ -1,4 +1,4 @@
-package logtoguard_test
+package attacks_test
 
 import (
 	"fmt"
@@ -16,6 +16,8 @@ import (
 	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 )
+
+const mebibyte = 1 << 20
 
 // nested is a signed token whose claims hold this many open arrays, and as many
 // closed ones.

@@ -1,8 +1,8 @@
-module github.com/logtoguard/logtoguard/internal/reference
+module github.com/logtoguard/logtoguard/internal/tests/reference
 
 go 1.25.0
 
-replace github.com/logtoguard/logtoguard => ../../
+replace github.com/logtoguard/logtoguard => ../../../
 
 require (
 	github.com/MicahParks/keyfunc/v3 v3.9.0

@@ -1,4 +1,4 @@
-package logtoguard_test
+package attacks_test
 
 import (
 	"net/http"

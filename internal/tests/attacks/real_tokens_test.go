@@ -1,4 +1,4 @@
-package logtoguard_test
+package attacks_test
 
 import (
 	"encoding/json"
@@ -28,7 +28,7 @@ type realTokens struct {
 
 func readRealTokens(t *testing.T) realTokens {
 	t.Helper()
-	data, err := os.ReadFile("testdata/real-tokens.json")
+	data, err := os.ReadFile("../../../testdata/real-tokens.json")
 	require.NoError(t, err)
 	var real realTokens
 	require.NoError(t, json.Unmarshal(data, &real))
