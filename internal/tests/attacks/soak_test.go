@@ -1,6 +1,7 @@
 package attacks_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -22,7 +23,10 @@ import (
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
-var soakTime = flag.Duration("soak", 3*time.Second, "how long TestSoak takes")
+var (
+	soakTime = flag.Duration("soak", 3*time.Second, "how long TestSoak takes")
+	soakSeed = flag.Uint64("soak.seed", 0, "what TestSoak draws its random numbers from; 0: a new one")
+)
 
 const (
 	soakWorkers = 8
@@ -30,6 +34,27 @@ const (
 	soakPool    = 512
 	soakTurn    = 2 * time.Second // that long a signature waits for its turn, where the machine is busy with others
 )
+
+// A source is where one goroutine draws its random numbers.
+type source struct{ *rand.Rand }
+
+// below draws a duration below d.
+func (s source) below(d time.Duration) time.Duration { return time.Duration(s.Int64N(int64(d))) }
+
+// The sequences that are drawn from one seed: of the goroutines that change the
+// world, of each worker, and of the answer to each request for keys.
+const (
+	sourceOfRotations = iota
+	sourceOfJumps
+	sourceOfOutages
+	sourceOfTheEnd
+	sourceOfWorkers
+	sourceOfArrivals = 1 << 16
+)
+
+func (s *soak) source(sequence int) source {
+	return source{rand.New(rand.NewPCG(s.seed, uint64(sequence)))}
+}
 
 // specimen is a token, and what the test knows about it.
 type specimen struct {
@@ -45,6 +70,7 @@ type specimen struct {
 // to judge each verdict by. It sees the guard only from outside: by the requests
 // for keys that arrive, and the answers.
 type soak struct {
+	seed   uint64
 	logto  *logtotest.Server
 	clock  *logtotest.Clock
 	guard  *logtoguard.Guard
@@ -56,12 +82,11 @@ type soak struct {
 
 	mu       sync.Mutex
 	arrivals []arrival
-	first    int                        // index of the first arrival since the clock moved last
-	sets     map[string]map[string]bool // the kids of a key set, by its entity tag
-	leaving  map[string]bool            // kids that are dropped, or about to be
-	left     map[string]bool            // kids that no answer from now on can hold
-	gone     map[string]bool            // kids that the guard has learned to be gone
-	held     map[string]bool            // kids that the guard has
+	first    int             // index of the first arrival since the clock moved last
+	leaving  map[string]bool // kids that are dropped, or about to be
+	left     map[string]bool // kids that no answer from now on can hold
+	gone     map[string]bool // kids that the guard has learned to be gone
+	held     map[string]bool // kids that the guard has
 	// The last success that the guard is known to have had was between these.
 	confirmedFrom, confirmedTo time.Time
 	counts                     map[string]int
@@ -72,6 +97,7 @@ type soak struct {
 type arrival struct {
 	time time.Time
 	bad  bool
+	kids map[string]bool // of the key set that it was answered with
 }
 
 // moment is the state of the world when a request begins.
@@ -87,9 +113,9 @@ type moment struct {
 	tooOld        bool
 }
 
-func newSoak(t *testing.T) *soak {
+func newSoak(t *testing.T, seed uint64) *soak {
 	s := &soak{
-		sets: map[string]map[string]bool{}, leaving: map[string]bool{}, left: map[string]bool{},
+		seed: seed, leaving: map[string]bool{}, left: map[string]bool{},
 		gone: map[string]bool{}, counts: map[string]int{},
 	}
 	s.logto, s.clock = guardtest.NewLogto(t, "ES256")
@@ -114,60 +140,61 @@ func newSoak(t *testing.T) *soak {
 // issuer is the key endpoint: now well, now not.
 func (s *soak) issuer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		bad := s.failing.Load() && rand.N(5) > 0
-		s.arrive(r, bad)
+		number, dice, bad := s.arrive()
 		if bad {
 			faults := []logtotest.Fault{
 				logtotest.Down(), logtotest.Status(http.StatusBadGateway), logtotest.Garbage(), logtotest.EmptyKeySet(),
-				guardtest.Hijacked("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{\"keys\":["), lateReset,
+				guardtest.Hijacked("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{\"keys\":["), lateReset(dice),
 				guardtest.Answer(http.StatusNotFound, nil, `{"keys":[]}`),
 			}
-			faults[rand.N(len(faults))](next).ServeHTTP(w, r)
+			faults[dice.IntN(len(faults))](next).ServeHTTP(w, r)
 			return
 		}
 		guardtest.After(func(_ *http.Request, answer *httptest.ResponseRecorder) {
-			s.publish(answer)
-			if rand.N(3) == 0 {
+			s.publish(number, answer)
+			if dice.IntN(3) == 0 {
 				// What it says may be outdated when it arrives.
-				time.Sleep(rand.N(20 * time.Millisecond))
+				time.Sleep(dice.below(20 * time.Millisecond))
 			}
 		})(next).ServeHTTP(w, r)
 	})
 }
 
-// lateReset gives hope for a while.
-func lateReset(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(rand.N(20 * time.Millisecond))
-		guardtest.Hijacked("HTTP/1.1 200 OK\r\nContent-")(next).ServeHTTP(w, r)
-	})
+// lateReset is a fault that begins an answer after a while, and breaks it off.
+func lateReset(dice source) logtotest.Fault {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(dice.below(20 * time.Millisecond))
+			guardtest.Hijacked("HTTP/1.1 200 OK\r\nContent-")(next).ServeHTTP(w, r)
+		})
+	}
 }
 
-// arrive notes a request for keys. By its If-None-Match the guard says which keys
-// it has: of those that no later answer can hold, it has lost the others for good.
-func (s *soak) arrive(r *http.Request, bad bool) {
+// arrive notes a request for keys. There is one fetch at a time: the one before is
+// over, so what it was answered with is what the guard has. Of the kids that no later
+// answer can hold, it has lost the others for good.
+func (s *soak) arrive() (number int, dice source, bad bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock.Now()
-	if n := len(s.arrivals); n > 0 && !s.arrivals[n-1].bad {
-		// There is one fetch at a time: the one before is over.
-		s.confirmedFrom, s.confirmedTo = s.arrivals[n-1].time, now
-	}
-	s.arrivals = append(s.arrivals, arrival{now, bad})
-	if set := s.sets[r.Header.Get("If-None-Match")]; set != nil {
-		s.held = set
+	number = len(s.arrivals)
+	dice = s.source(sourceOfArrivals + number)
+	bad = s.failing.Load() && dice.IntN(5) > 0
+	if number > 0 && !s.arrivals[number-1].bad {
+		s.confirmedFrom, s.confirmedTo = s.arrivals[number-1].time, now
+		s.held = s.arrivals[number-1].kids
 		for kid := range s.left {
-			if !set[kid] {
+			if !s.held[kid] {
 				s.gone[kid] = true
 			}
 		}
 	}
+	s.arrivals = append(s.arrivals, arrival{time: now, bad: bad})
+	return number, dice, bad
 }
 
-func (s *soak) publish(answer *httptest.ResponseRecorder) {
-	if answer.Code != http.StatusOK {
-		return
-	}
+// publish notes the keys that an answer holds.
+func (s *soak) publish(number int, answer *httptest.ResponseRecorder) {
 	var set struct {
 		Keys []struct {
 			Kid string `json:"kid"`
@@ -182,7 +209,7 @@ func (s *soak) publish(answer *httptest.ResponseRecorder) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sets[answer.Header().Get("ETag")] = kids
+	s.arrivals[number].kids = kids
 }
 
 // drop notes that kid is dropped by f: it may be gone as soon as f runs, and is
@@ -203,9 +230,9 @@ func (s *soak) drop(kid string, f func()) {
 
 // rotate goes on until done, with a step each period.
 func (s *soak) rotate(done <-chan struct{}, period time.Duration) {
-	previous := ""
+	dice, previous := s.source(sourceOfRotations), ""
 	for wait(done, period) {
-		switch rand.N(6) {
+		switch dice.IntN(6) {
 		case 0:
 			s.drop(previous, s.logto.DropPrevious)
 			previous = ""
@@ -223,13 +250,14 @@ func (s *soak) rotate(done <-chan struct{}, period time.Duration) {
 // jump moves the clock forward, by a minute at least: that fills the ration of
 // fetches for absent kids, and ends each back-off.
 func (s *soak) jump(done <-chan struct{}, period time.Duration) {
-	for wait(done, rand.N(period)) {
-		by := time.Minute + rand.N(3*time.Minute)
-		switch n := rand.N(50); {
+	dice := s.source(sourceOfJumps)
+	for wait(done, dice.below(period)) {
+		by := time.Minute + dice.below(3*time.Minute)
+		switch n := dice.IntN(50); {
 		case n == 0, n < 10 && s.failing.Load():
 			by = guardtest.GreatestAge + time.Hour // the keys are too old then
 		case n > 46:
-			by = rand.N(50*time.Minute) + 10*time.Minute
+			by = dice.below(50*time.Minute) + 10*time.Minute
 		}
 		s.mu.Lock()
 		s.clock.Advance(by)
@@ -241,10 +269,11 @@ func (s *soak) jump(done <-chan struct{}, period time.Duration) {
 }
 
 func (s *soak) fail(done <-chan struct{}, period time.Duration) {
-	for wait(done, rand.N(5*period)) {
+	dice := s.source(sourceOfOutages)
+	for wait(done, dice.below(5*period)) {
 		s.failing.Store(true)
 		s.count("outages")
-		wait(done, rand.N(3*period))
+		wait(done, dice.below(3*period))
 		s.failing.Store(false)
 	}
 }
@@ -268,8 +297,8 @@ func (s *soak) count(what string) {
 }
 
 // mint makes a specimen.
-func (s *soak) mint(kind string, good bool, t logtotest.Token, edits ...func(*logtotest.Draft)) *specimen {
-	x := &specimen{kind: kind, good: good, subject: fmt.Sprintf("user-%d", rand.Uint64())}
+func (s *soak) mint(dice source, kind string, good bool, t logtotest.Token, edits ...func(*logtotest.Draft)) *specimen {
+	x := &specimen{kind: kind, good: good, subject: fmt.Sprintf("user-%d", dice.Uint64())}
 	t.Subject, t.ClientID = x.subject, "shop"
 	note := func(d *logtotest.Draft) {
 		x.kid = d.Header["kid"].(string)
@@ -282,24 +311,24 @@ func (s *soak) mint(kind string, good bool, t logtotest.Token, edits ...func(*lo
 var soakStranger = logtotest.NewKey("ES256")
 
 // next is what a client sends next.
-func (s *soak) next() *specimen {
-	switch n := rand.N(100); {
+func (s *soak) next(dice source) *specimen {
+	switch n := dice.IntN(100); {
 	case n < 15:
-		return s.keep(s.mint("good", true, logtotest.Token{}))
+		return s.keep(dice, s.mint(dice, "good", true, logtotest.Token{}))
 	case n < 25:
-		return s.keep(s.mint("soon expiring", true, logtotest.Token{Lifetime: time.Minute + rand.N(9*time.Minute)}))
+		return s.keep(dice, s.mint(dice, "soon expiring", true, logtotest.Token{Lifetime: time.Minute + dice.below(9*time.Minute)}))
 	case n < 75:
-		if x := s.pool[rand.N(soakPool)].Load(); x != nil && (!s.isLeaving(x.kid) || s.strange.CompareAndSwap(true, false)) {
+		if x := s.pool[dice.IntN(soakPool)].Load(); x != nil && (!s.isLeaving(x.kid) || s.strange.CompareAndSwap(true, false)) {
 			return x
 		}
-		return s.keep(s.mint("good", true, logtotest.Token{}))
+		return s.keep(dice, s.mint(dice, "good", true, logtotest.Token{}))
 	default:
-		return s.bad(n - 75)
+		return s.bad(dice, n-75)
 	}
 }
 
-func (s *soak) keep(x *specimen) *specimen {
-	s.pool[rand.N(soakPool)].Store(x)
+func (s *soak) keep(dice source, x *specimen) *specimen {
+	s.pool[dice.IntN(soakPool)].Store(x)
 	return x
 }
 
@@ -310,17 +339,17 @@ func (s *soak) isLeaving(kid string) bool {
 }
 
 // bad makes a token of each kind that must never be let in.
-func (s *soak) bad(n int) *specimen {
+func (s *soak) bad(dice source, n int) *specimen {
 	set := func(kind string, edit func(*logtotest.Draft)) *specimen {
-		return s.mint(kind, false, logtotest.Token{}, edit)
+		return s.mint(dice, kind, false, logtotest.Token{}, edit)
 	}
 	switch n % 10 {
 	case 0:
 		return &specimen{kind: "opaque", token: "9NybN27JstKkzKqrRhDgongGRDub59CV45teTmWabGY"}
 	case 1:
-		return &specimen{kind: "garbage", token: strings.Repeat("x", rand.N(2000)) + ".." + fmt.Sprint(rand.Uint64())}
+		return &specimen{kind: "garbage", token: strings.Repeat("x", dice.IntN(2000)) + ".." + fmt.Sprint(dice.Uint64())}
 	case 2:
-		return s.mint("expired", false, logtotest.Token{Lifetime: -time.Minute})
+		return s.mint(dice, "expired", false, logtotest.Token{Lifetime: -time.Minute})
 	case 3:
 		return set("foreign issuer", func(d *logtotest.Draft) { d.Claims["iss"] = "https://elsewhere.example/oidc" })
 	case 4:
@@ -330,7 +359,7 @@ func (s *soak) bad(n int) *specimen {
 	case 6:
 		return set("forged", func(d *logtotest.Draft) { d.Key = soakStranger })
 	case 7:
-		return s.tampered()
+		return s.tampered(dice)
 	case 8:
 		return set("ID token", func(d *logtotest.Draft) { d.Header["typ"] = "JWT" })
 	}
@@ -341,10 +370,10 @@ func (s *soak) bad(n int) *specimen {
 }
 
 // tampered is a token that was let in before, it may be, under the signature of another.
-func (s *soak) tampered() *specimen {
-	one, other := s.pool[rand.N(soakPool)].Load(), s.mint("tampered", false, logtotest.Token{})
+func (s *soak) tampered(dice source) *specimen {
+	one, other := s.pool[dice.IntN(soakPool)].Load(), s.mint(dice, "tampered", false, logtotest.Token{})
 	if one == nil || s.isLeaving(one.kid) {
-		one = s.mint("good", true, logtotest.Token{})
+		one = s.mint(dice, "good", true, logtotest.Token{})
 	}
 	x := *one
 	x.kind, x.good = "tampered", false
@@ -352,13 +381,13 @@ func (s *soak) tampered() *specimen {
 	return &x
 }
 
-func (s *soak) work(done <-chan struct{}) {
+func (s *soak) work(done <-chan struct{}, dice source) {
 	for {
 		select {
 		case <-done:
 			return
 		default:
-			s.try(s.next())
+			s.try(s.next(dice))
 		}
 	}
 }
@@ -480,7 +509,10 @@ func heap() uint64 {
 
 // TestSoak lets everything happen at once for a while:
 //
-//	go test -run Soak -soak 10m
+//	go test -run Soak ./internal/tests/attacks -soak 10m
+//
+// All random numbers are drawn from one seed, which is logged. With -soak.seed they
+// are the same again; what the scheduler makes of them, and the keys, are not.
 //
 // A good token is let in, unless the issuer fails at that time (503), its key was
 // dropped, it expired, or the ration of fetches for absent kids is spent (401).
@@ -489,7 +521,9 @@ func heap() uint64 {
 // the guard knows to be gone.
 func TestSoak(t *testing.T) {
 	guardtest.NoLeaks(t)
-	s := newSoak(t)
+	seed := cmp.Or(*soakSeed, rand.Uint64())
+	t.Logf("-soak.seed %d", seed)
+	s := newSoak(t, seed)
 	guardtest.Ready(t, s.guard)
 	period := 50 * time.Millisecond
 	if *soakTime > 30*time.Second {
@@ -502,8 +536,9 @@ func TestSoak(t *testing.T) {
 	world.Go(func() { s.rotate(done, period) })
 	world.Go(func() { s.jump(done, period) })
 	world.Go(func() { s.fail(done, period) })
-	for range soakWorkers {
-		world.Go(func() { s.work(done) })
+	for i := range soakWorkers {
+		dice := s.source(sourceOfWorkers + i)
+		world.Go(func() { s.work(done, dice) })
 	}
 	time.Sleep(*soakTime)
 	close(done)
@@ -529,7 +564,7 @@ func TestSoak(t *testing.T) {
 		require.Positive(t, s.counts[what], "%s: nothing was tried", what)
 	}
 	// Beside noise, what grew is the test's own record.
-	s.arrivals, s.sets, s.leaving, s.left, s.gone, s.held = nil, nil, nil, nil, nil, nil
+	s.arrivals, s.leaving, s.left, s.gone, s.held = nil, nil, nil, nil, nil
 	after := heap()
 	t.Logf("heap: %d KiB before, %d KiB after", before>>10, after>>10)
 	require.Less(t, after, before+8<<20)
@@ -538,6 +573,7 @@ func TestSoak(t *testing.T) {
 // settle ends the turmoil. In a world at rest each token has but one right verdict.
 func (s *soak) settle(t *testing.T) {
 	t.Helper()
+	dice := s.source(sourceOfTheEnd)
 	s.failing.Store(false)
 	// A fetch that began before may still fail: by the set clock its back-off is soon over.
 	require.Eventually(t, func() bool {
@@ -548,7 +584,7 @@ func (s *soak) settle(t *testing.T) {
 	}, 10*time.Second, time.Millisecond)
 	// The refresh is due; nobody waits for it, so this test has to. An absent kid has
 	// to wait for a fetch, and the ration for that is full.
-	require.Equal(t, http.StatusUnauthorized, guardtest.Serve(s.server, "Bearer "+s.mint("", false, logtotest.Token{}, guardtest.SignedBy(soakStranger)).token).Code)
+	require.Equal(t, http.StatusUnauthorized, guardtest.Serve(s.server, "Bearer "+s.mint(dice, "", false, logtotest.Token{}, guardtest.SignedBy(soakStranger)).token).Code)
 	for i := range s.pool {
 		x := s.pool[i].Load()
 		if x == nil {
@@ -561,10 +597,10 @@ func (s *soak) settle(t *testing.T) {
 		}
 		require.Equal(t, want, guardtest.Serve(s.server, "Bearer "+x.token).Code, "at rest: %s, published: %v", x.kind, published)
 	}
-	guardtest.Admitted(t, s.guard, s.mint("", true, logtotest.Token{}).token)
+	guardtest.Admitted(t, s.guard, s.mint(dice, "", true, logtotest.Token{}).token)
 
 	// A month later nothing of all this is remembered.
 	s.clock.Advance(30 * 24 * time.Hour)
-	guardtest.Admitted(t, s.guard, s.mint("", true, logtotest.Token{}).token)
+	guardtest.Admitted(t, s.guard, s.mint(dice, "", true, logtotest.Token{}).token)
 	require.Eventually(t, func() bool { return s.guard.Stats().TokenCacheEntries <= 1 }, 10*time.Second, time.Millisecond)
 }
