@@ -1,4 +1,4 @@
-package logtoguard_test
+package docs
 
 import (
 	"go/ast"
@@ -28,7 +28,7 @@ func documentation(t *testing.T, folder string) *doc.Package {
 		require.NoError(t, err)
 		files = append(files, file)
 	}
-	pkg, err := doc.NewFromFiles(fset, files, "github.com/logtoguard/logtoguard/"+folder)
+	pkg, err := doc.NewFromFiles(fset, files, module+"/"+folder)
 	require.NoError(t, err)
 	return pkg
 }
@@ -37,6 +37,7 @@ func documentation(t *testing.T, folder string) *doc.Package {
 var calledByOthers = []string{"Error", "Unwrap", "Timeout", "String", "GoString", "Format", "LogValue"}
 
 func TestEveryFunctionHasAnExample(t *testing.T) {
+	t.Parallel()
 	for _, folder := range packages {
 		t.Run(folder, func(t *testing.T) {
 			pkg := documentation(t, folder)

@@ -1,4 +1,4 @@
-package logtoguard_test
+package docs
 
 import (
 	"fmt"
@@ -71,6 +71,7 @@ func targets(text string) []string {
 }
 
 func TestLinksOfDocuments(t *testing.T) {
+	t.Parallel()
 	texts := documents(t)
 	for _, name := range []string{"README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/migration.md", "bench/README.md"} {
 		require.Contains(t, texts, name)

@@ -1,4 +1,4 @@
-package logtoguard_test
+package docs
 
 import (
 	"fmt"
@@ -60,6 +60,7 @@ func fragment%d(t *testing.T, mux *http.ServeMux, guard *logtoguard.Guard, cors 
 // TestCodeInDocumentsCompiles vets what stands behind ```go alone on its line; code of
 // other libraries stands behind ```go before.
 func TestCodeInDocumentsCompiles(t *testing.T) {
+	t.Parallel()
 	programs := []string{fragments}
 	for _, document := range []string{"README.md", "docs/migration.md"} {
 		text, err := os.ReadFile(document)
@@ -75,15 +76,37 @@ func TestCodeInDocumentsCompiles(t *testing.T) {
 			}
 		}
 	}
-	for _, program := range programs {
-		file := filepath.Join(t.TempDir(), "main.go")
-		require.NoError(t, os.WriteFile(file, []byte(program), 0o600))
-		output, err := exec.Command("go", "vet", file).CombinedOutput()
-		require.NoError(t, err, "%s\n%s", output, program)
-	}
+	vet(t, programs)
 }
 
-// used keeps the compiler from minding the variables that a fragment is there to show.
+// vet runs go vet once for all programs, in a module of their own that shares a
+// workspace with this one.
+func vet(t *testing.T, programs []string) {
+	t.Helper()
+	root, err := os.Getwd()
+	require.NoError(t, err)
+	gomod, err := os.ReadFile("go.mod")
+	require.NoError(t, err)
+	version := regexp.MustCompile(`(?m)^go .*$`).Find(gomod)
+	dir := t.TempDir()
+	write := func(name, format string, args ...any) {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, format, args...), 0o600))
+	}
+	write("go.mod", "module programs\n%s\n", version)
+	write("go.work", "%s\nuse (\n\t.\n\t%q\n)\n", version, root)
+	for i, program := range programs {
+		write(fmt.Sprintf("program%d/main.go", i), "%s", program)
+	}
+	cmd := exec.Command("go", "vet", "./...")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PWD="+dir, "GOWORK="+filepath.Join(dir, "go.work"))
+	output, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s\n%s", output, strings.Join(programs, "\n\n"))
+}
+
+// used uses the variables that a fragment only declares, so that it compiles.
 func used(code string) string {
 	for _, name := range []string{"guard", "response"} {
 		if strings.Contains(code, name+", err :=") {

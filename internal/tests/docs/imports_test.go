@@ -1,4 +1,4 @@
-package logtoguard_test
+package docs
 
 import (
 	"go/importer"
@@ -6,10 +6,8 @@ import (
 	"go/token"
 	"go/types"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,49 +15,41 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const jwx = "github.com/lestrrat-go/jwx/"
+const (
+	module  = "github.com/logtoguard/logtoguard"
+	jwx     = "github.com/lestrrat-go/jwx/"
+	jwxFile = "jwks.go" // the only one that may import jwx
+)
 
 // importsOf lists what the module's files import, those of tests and of nested modules excepted.
 func importsOf(t *testing.T) map[string][]string {
 	t.Helper()
 	imports := map[string][]string{}
-	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && path != ".":
-			_, err := os.Stat(filepath.Join(path, "go.mod"))
-			if err == nil || strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata" {
-				return fs.SkipDir
-			}
-			return nil
-		case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
-			return nil
+	for _, path := range goFiles(t) {
+		if isTest(path) {
+			continue
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
-		if err != nil {
-			return err
-		}
-		imports[filepath.ToSlash(path)] = nil
+		require.NoError(t, err)
+		imports[path] = nil
 		for _, spec := range file.Imports {
 			name, _ := strconv.Unquote(spec.Path.Value)
-			imports[filepath.ToSlash(path)] = append(imports[filepath.ToSlash(path)], name)
+			imports[path] = append(imports[path], name)
 		}
-		return nil
-	})
-	require.NoError(t, err)
+	}
 	return imports
 }
 
 // Replacing jwx must stay a change to one file.
 func TestOnlyOneFileKnowsJWX(t *testing.T) {
+	t.Parallel()
 	imports := importsOf(t)
-	require.Contains(t, imports, "jwks.go")
+	require.Contains(t, imports, jwxFile)
 	require.Contains(t, imports, "logtotest/server.go")
 	for path, list := range imports {
 		for _, name := range list {
-			if strings.HasPrefix(name, jwx) && path != "jwks.go" {
-				t.Errorf("%s imports %s: only jwks.go may", path, name)
+			if strings.HasPrefix(name, jwx) && path != jwxFile {
+				t.Errorf("%s imports %s: only %s may", path, name, jwxFile)
 			}
 		}
 	}
@@ -78,26 +68,25 @@ func goList(t *testing.T, args ...string) []string {
 
 // Nobody here decrypts, so nobody shall be able to send a bomb to decrypt.
 func TestNothingImportsJWE(t *testing.T) {
+	t.Parallel()
 	packages := goList(t, "-deps", "./...")
-	require.Contains(t, packages, "github.com/logtoguard/logtoguard/logtotest")
+	require.Contains(t, packages, module+"/logtotest")
 	for _, name := range packages {
 		require.NotContains(t, name, "jwx/v2/jwe")
 	}
 }
 
-// compiled loads the package as its users' compiler sees it.
-func compiled(t *testing.T) *types.Package {
+// compiled returns an importer of packages and their dependencies, as their users'
+// compiler sees them.
+func compiled(t *testing.T, packages ...string) types.Importer {
 	t.Helper()
-	const path = "github.com/logtoguard/logtoguard"
 	exports := map[string]string{}
-	for _, line := range goList(t, "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", ".") {
+	for _, line := range goList(t, append([]string{"-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}"}, packages...)...) {
 		name, file, _ := strings.Cut(line, " ")
 		exports[name] = file
 	}
 	lookup := func(name string) (io.ReadCloser, error) { return os.Open(exports[name]) }
-	pkg, err := importer.ForCompiler(token.NewFileSet(), "gc", lookup).Import(path)
-	require.NoError(t, err)
-	return pkg
+	return importer.ForCompiler(token.NewFileSet(), "gc", lookup)
 }
 
 // exposed lists the types that users can name or reach through an exported name.
@@ -138,7 +127,9 @@ func namesOfJWX(pkg *types.Package) []string {
 }
 
 func TestNoExportedNameMentionsJWX(t *testing.T) {
-	pkg := compiled(t)
+	t.Parallel()
+	pkg, err := compiled(t, ".").Import(module)
+	require.NoError(t, err)
 	hidden, seen := namesOfJWX(pkg), 0
 	for _, name := range pkg.Scope().Names() {
 		object := pkg.Scope().Lookup(name)

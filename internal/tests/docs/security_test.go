@@ -1,9 +1,9 @@
-package logtoguard_test
+package docs
 
 import (
 	"os"
 	"regexp"
-	"strings"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,21 +11,16 @@ import (
 )
 
 func TestSecurityNamesTestsThatExist(t *testing.T) {
+	t.Parallel()
 	page, err := os.ReadFile("SECURITY.md")
 	require.NoError(t, err)
 	tests := map[string]bool{}
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
-	for _, folder := range []string{".", "m2m", "internal/endpoint"} {
-		entries, err := os.ReadDir(folder)
+	for _, path := range slices.DeleteFunc(goFiles(t), func(path string) bool { return !isTest(path) }) {
+		data, err := os.ReadFile(path)
 		require.NoError(t, err)
-		for _, entry := range entries {
-			if strings.HasSuffix(entry.Name(), "_test.go") {
-				data, err := os.ReadFile(folder + "/" + entry.Name())
-				require.NoError(t, err)
-				for _, name := range declared.FindAllSubmatch(data, -1) {
-					tests[string(name[1])] = true
-				}
-			}
+		for _, name := range declared.FindAllSubmatch(data, -1) {
+			tests[string(name[1])] = true
 		}
 	}
 	names := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllSubmatch(page, -1)
