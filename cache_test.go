@@ -170,21 +170,22 @@ func TestRefusalsAreNotRemembered(t *testing.T) {
 
 // TestCacheKeyIsTheWholeToken: tokens that share all but a byte share no verdict.
 func TestCacheKeyIsTheWholeToken(t *testing.T) {
-	logto, clock := guardtest.NewLogto(t, "ES256")
-	guard := guardtest.NewGuard(t, logto, clock)
-	token := logto.Mint(logtotest.Token{Subject: "shop"})
-	verifiedTwice(t, guard, token)
-	for i := range len(token) {
-		changed := []byte(token)
-		changed[i] ^= 1
-		_, err := guard.Verify(t.Context(), string(changed))
-		require.Error(t, err, "byte %d", i)
-	}
-	for _, longer := range []string{token + "A", "A" + token, token + ".", token + "=", " " + token} {
-		_, err := guard.Verify(t.Context(), longer)
-		require.Error(t, err)
-	}
-	assert.Equal(t, 1, guard.Stats().TokenCacheEntries)
+	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+		guard := s.ReadyGuard(t)
+		token := s.Mint()
+		verifiedTwice(t, guard, token)
+		for i := range len(token) {
+			changed := []byte(token)
+			changed[i] ^= 1
+			_, err := guard.Verify(t.Context(), string(changed))
+			require.Error(t, err, "byte %d", i)
+		}
+		for _, longer := range []string{token + "A", "A" + token, token + ".", token + "=", " " + token} {
+			_, err := guard.Verify(t.Context(), longer)
+			require.Error(t, err)
+		}
+		assert.Equal(t, 1, guard.Stats().TokenCacheEntries)
+	})
 }
 
 func TestHeaderIsCheckedForKnownTokensToo(t *testing.T) {

@@ -395,37 +395,38 @@ func TestIssuerThatFlips(t *testing.T) {
 // has not. A token is let in, or its key is the one that the last answer lacked;
 // and the issuer is not flooded.
 func TestRollOut(t *testing.T) {
-	w := newWire(t)
-	oldKey, newKey := w.logto.Key(), logtotest.NewKey("ES256")
-	instances := []http.Handler{guardtest.KeySetOf(oldKey.JWK())(nil), guardtest.KeySetOf(newKey.JWK())(nil)}
-	var asked atomic.Int64
-	w.logto.Disturb(func(http.Handler) http.Handler {
-		return http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
-			// Not quite in turn: in step with the requests each would find its key.
-			instances[asked.Add(1)/3%2].ServeHTTP(answer, r)
+	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+		oldKey, newKey := s.Logto.Key(), logtotest.NewKey("ES256")
+		instances := []http.Handler{guardtest.KeySetOf(oldKey.JWK())(nil), guardtest.KeySetOf(newKey.JWK())(nil)}
+		var asked atomic.Int64
+		s.Logto.Disturb(func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+				// Not quite in turn: in step with the requests each would find its key.
+				instances[asked.Add(1)/3%2].ServeHTTP(answer, r)
+			})
 		})
-	})
-	guard := w.guard(t)
-	guardtest.Ready(t, guard)
-	verdicts := map[int]int{}
-	w.anHour(func(token string) {
-		for _, token := range []string{token, w.logto.Mint(logtotest.Token{}, guardtest.SignedBy(newKey))} {
-			answer := guardtest.Serve(guard.Handler(guardtest.NoContent), "Bearer "+token)
-			verdicts[answer.Code]++
-			if answer.Code != http.StatusNoContent {
-				require.Equal(t, http.StatusUnauthorized, answer.Code)
-				require.Contains(t, answer.Header().Get("WWW-Authenticate"), "does not publish")
+		guard := s.ReadyGuard(t)
+		verdicts := map[int]int{}
+		for range 60 {
+			time.Sleep(time.Minute)
+			for _, token := range []string{s.Mint(), s.Mint(guardtest.SignedBy(newKey))} {
+				answer := guardtest.Serve(guard.Handler(guardtest.NoContent), "Bearer "+token)
+				verdicts[answer.Code]++
+				if answer.Code != http.StatusNoContent {
+					require.Equal(t, http.StatusUnauthorized, answer.Code)
+					require.Contains(t, answer.Header().Get("WWW-Authenticate"), "does not publish")
+				}
 			}
 		}
-	})
-	t.Log("status of 120 requests:", verdicts, "fetches:", guard.Stats().KeyFetches)
-	require.Greater(t, verdicts[http.StatusNoContent], 60, "most find the instance that knows them")
-	// A fetch for each of two requests a minute, and a refresh now and then.
-	require.LessOrEqual(t, guard.Stats().KeyFetches, uint64(120+14))
+		t.Log("status of 120 requests:", verdicts, "fetches:", guard.Stats().KeyFetches)
+		require.Greater(t, verdicts[http.StatusNoContent], 60, "most find the instance that knows them")
+		// A fetch for each of two requests a minute, and a refresh now and then.
+		require.LessOrEqual(t, guard.Stats().KeyFetches, uint64(120+14))
 
-	w.logto.Disturb(guardtest.KeySetOf(newKey.JWK()))
-	w.clock.Advance(guardtest.LongestRefresh)
-	guardtest.Admitted(t, guard, w.logto.Mint(logtotest.Token{}, guardtest.SignedBy(newKey)))
+		s.Logto.Disturb(guardtest.KeySetOf(newKey.JWK()))
+		time.Sleep(guardtest.LongestRefresh)
+		guardtest.Accept(t, guard, s.Mint(guardtest.SignedBy(newKey)))
+	})
 }
 
 // A client whose own policy would follow a redirect anywhere does not get keys

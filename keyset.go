@@ -13,10 +13,12 @@ import (
 const (
 	refreshInterval = 5 * time.Minute
 	maxKeyWait      = 5 * time.Second
+	maxKeyWaiters   = 10_000
 )
 
-// keySet keeps the issuer's keys. One goroutine does all fetching; requests ask
-// it for a fetch, and wait for one on contexts of their own.
+// keySet keeps the issuer's keys. One goroutine fetches them. Fetches are numbered,
+// so that a request can wait for one that began after it came: the answer to an
+// earlier one may be older than its key.
 type keySet struct {
 	source *keySource
 	now    func() time.Time
@@ -26,120 +28,117 @@ type keySet struct {
 	state atomic.Pointer[keyState] // replaced as a whole at the end of each fetch
 
 	mu      sync.Mutex
-	asked   *fetch // not begun yet
-	running *fetch
-	absent  bucket        // fetches for absent kids
-	wake    chan struct{} // there is a fetch in asked
+	begun   uint64 // the number of the latest fetch that began
+	asked   bool   // a request waits for a fetch that has not begun
+	waiting int    // requests that wait for a fetch
+	absent  ration // of fetches for absent kids
 
-	ctx     context.Context
-	cancel  context.CancelFunc
-	stopped chan struct{}
-
-	fetches, failures atomic.Uint64
+	wake     chan struct{} // something may be due earlier than it was
+	ctx      context.Context
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+	failures atomic.Uint64
 }
-
-// fetch is one fetch of the key set, for those who wait for it.
-type fetch struct{ done chan struct{} }
 
 func newKeySet(s settings, tidy func(time.Time)) *keySet {
 	ks := &keySet{
-		tidy:    tidy,
-		source:  newKeySource(s.jwksURL, s.httpClient),
-		logger:  s.logger,
-		wake:    make(chan struct{}, 1),
-		stopped: make(chan struct{}),
-		asked:   newFetch(),
-		now:     s.now,
+		tidy:   tidy,
+		source: newKeySource(s.jwksURL, s.httpClient),
+		logger: s.logger,
+		wake:   make(chan struct{}, 1),
+		now:    s.now,
 	}
 	ks.state.Store(&keyState{superseded: make(chan struct{})})
 	ks.ctx, ks.cancel = context.WithCancel(context.Background())
 	return ks
 }
 
-func newFetch() *fetch { return &fetch{done: make(chan struct{})} }
-
-func (ks *keySet) start() { go ks.run() }
+func (ks *keySet) start() { ks.running.Go(ks.run) }
 
 func (ks *keySet) close() {
 	ks.cancel()
-	<-ks.stopped
+	ks.running.Wait()
 }
 
 func (ks *keySet) closed() bool { return ks.ctx.Err() != nil }
 
-// find returns the key with that kid. With usable keys it waits only where the
-// kid is absent, and then for a fetch that began after the request came: the
-// answer to an earlier one may be older than the key.
+// find returns the key with that kid. It waits only where no usable key has it.
 func (ks *keySet) find(ctx context.Context, kid string) (*key, *Error) {
-	var timer *time.Timer
-	for waited, judged := false, false; ; {
-		now := ks.now()
-		s := ks.state.Load()
+	now, s := ks.now(), ks.state.Load()
+	if k := s.key(kid, now); k != nil {
+		ks.refreshWhenDue(s, now)
+		return k, nil
+	}
+	return ks.await(ctx, kid)
+}
+
+// await waits for the keys, or, where there are usable ones, for a fetch that begins
+// from now on. It waits for neither where the back-off after a failure goes on.
+func (ks *keySet) await(ctx context.Context, kid string) (*key, *Error) {
+	need, ok := ks.enter()
+	if !ok {
+		return nil, keysUnavailable.because(nil)
+	}
+	defer ks.leave()
+	timer := time.NewTimer(maxKeyWait)
+	defer timer.Stop()
+	for {
+		now, s := ks.now(), ks.state.Load()
+		if ks.closed() {
+			return nil, guardClosed.because(nil)
+		}
 		if k := s.key(kid, now); k != nil {
-			ks.refreshWhenDue(s, now)
 			return k, nil
 		}
-		if judged {
+		if s.fetch >= need || !ks.ask(s, now) {
 			return nil, s.absence(now)
 		}
-		f, begun, e := ks.join(s, now)
-		if e != nil {
-			return nil, e
+		select {
+		case <-s.superseded:
+		case <-timer.C:
+			return nil, keysUnavailable.because(nil)
+		case <-ctx.Done():
+			return nil, keysUnavailable.because(ctx.Err())
 		}
-		if f == nil {
-			continue
-		}
-		if timer == nil {
-			timer = time.NewTimer(maxKeyWait)
-			defer timer.Stop()
-		}
-		if e := ks.await(ctx, f, timer); e != nil {
-			return nil, e
-		}
-		judged = waited || !begun
-		waited = true
 	}
 }
 
-func (ks *keySet) await(ctx context.Context, f *fetch, timer *time.Timer) *Error {
-	select {
-	case <-f.done:
-		if ks.closed() {
-			return guardClosed.because(nil)
-		}
-		return nil
-	case <-timer.C:
-		return keysUnavailable.because(nil)
-	case <-ctx.Done():
-		return keysUnavailable.because(ctx.Err())
+// enter counts a request that waits, and returns the number of the next fetch to begin.
+func (ks *keySet) enter() (next uint64, ok bool) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	if ks.waiting == maxKeyWaiters {
+		return 0, false
 	}
+	ks.waiting++
+	return ks.begun + 1, true
 }
 
-// join returns a fetch to wait for, and whether it had begun before; none if s is
-// no longer the state.
-func (ks *keySet) join(s *keyState, now time.Time) (f *fetch, begun bool, e *Error) {
+func (ks *keySet) leave() {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	ks.waiting--
+}
+
+// ask reports whether a fetch is under way or to come, and asks for one if it is
+// worth waiting for. With unusable keys, no request hastens the end of the back-off.
+func (ks *keySet) ask(s *keyState, now time.Time) bool {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
 	switch {
-	case ks.closed():
-		return nil, false, guardClosed.because(nil)
-	case ks.state.Load() != s:
-		return nil, false, nil
-	case ks.asked != nil:
-		return ks.asked, false, nil
-	case ks.running != nil:
-		return ks.running, true, nil
+	case ks.begun > s.fetch:
+		return true
+	case s.usable(now):
+		ks.asked = true
+	case now.Before(s.due):
+		return false
 	}
-	if s.usable(now) && !ks.absent.take(now) || !s.usable(now) && now.Before(s.due) {
-		return nil, false, s.absence(now)
-	}
-	ks.ask()
-	return ks.asked, false, nil
+	ks.nudge()
+	return true
 }
 
-// ask has a fetch begun. The caller holds mu.
-func (ks *keySet) ask() {
-	ks.asked = newFetch()
+// nudge has the fetching goroutine look again at what is due.
+func (ks *keySet) nudge() {
 	select {
 	case ks.wake <- struct{}{}:
 	default:
@@ -153,90 +152,90 @@ func (ks *keySet) trusted(now time.Time) bool {
 	return s.usable(now)
 }
 
-// refreshWhenDue has a refresh begun that the timer missed: it stands still while
-// the machine sleeps. Nobody waits for it.
+// refreshWhenDue is for a refresh that the timer missed, because it stands still
+// while the machine sleeps. No request waits for it.
 func (ks *keySet) refreshWhenDue(s *keyState, now time.Time) {
-	if now.Before(s.due) || !s.nudged.CompareAndSwap(false, true) {
-		return
-	}
-	ks.mu.Lock()
-	defer ks.mu.Unlock()
-	if ks.state.Load() == s && ks.asked == nil && ks.running == nil {
-		ks.ask()
+	if !now.Before(s.due) {
+		ks.nudge()
 	}
 }
 
-// run is the goroutine that fetches, until close.
+// run fetches until close.
 func (ks *keySet) run() {
-	defer close(ks.stopped)
-	for !ks.closed() {
-		f := ks.begin()
-		state, pause := ks.refresh(ks.ctx, ks.state.Load())
-		ks.end(f, state)
+	for ks.begin() {
+		old := ks.state.Load()
+		state := ks.refresh(old)
+		ks.state.Store(state)
+		retire(old.keys, state.keys)
+		close(old.superseded)
 		ks.tidy(ks.now())
-		ks.rest(pause)
+	}
+	last := ks.state.Load()
+	retire(last.keys, nil)
+	close(last.superseded)
+}
+
+// begin waits until it is time for the next fetch. It reports false once the set is closed.
+func (ks *keySet) begin() bool {
+	for !ks.closed() {
+		pause := ks.pause()
+		if pause <= 0 {
+			return true
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ks.wake:
+		case <-ks.ctx.Done():
+		}
+		timer.Stop()
+	}
+	return false
+}
+
+// pause returns how long it is until the next fetch, or numbers one that begins now.
+func (ks *keySet) pause() time.Duration {
+	s := ks.state.Load()
+	now := time.Now()
+	pause := s.next.Sub(now)
+	if !ks.now().Before(s.due) {
+		pause = 0
 	}
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
-	retire(ks.state.Load().keys, nil)
-	if ks.asked != nil {
-		close(ks.asked.done)
+	rationed := false
+	if delay := ks.absent.delay(now); ks.asked && delay < pause {
+		pause, rationed = delay, true
 	}
+	if pause <= 0 {
+		ks.begun++
+		ks.asked = false
+		if rationed {
+			ks.absent.take(now)
+		}
+	}
+	return pause
 }
 
-func (ks *keySet) begin() *fetch {
-	ks.mu.Lock()
-	defer ks.mu.Unlock()
-	select {
-	case <-ks.wake:
-	default:
-	}
-	ks.running, ks.asked = ks.asked, nil
-	if ks.running == nil {
-		ks.running = newFetch()
-	}
-	return ks.running
-}
-
-func (ks *keySet) end(f *fetch, state *keyState) {
-	ks.mu.Lock()
-	defer ks.mu.Unlock()
-	old := ks.state.Swap(state)
-	retire(old.keys, state.keys)
-	close(old.superseded)
-	ks.running = nil
-	close(f.done)
-}
-
-func (ks *keySet) rest(pause time.Duration) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ks.wake:
-	case <-ks.ctx.Done():
-	}
-}
-
-// refresh fetches once, and says what is known now and for how long to rest.
-func (ks *keySet) refresh(ctx context.Context, old *keyState) (*keyState, time.Duration) {
-	ks.fetches.Add(1)
-	state, err := ks.load(ctx, old)
+// refresh fetches once, and returns what is known now.
+func (ks *keySet) refresh(old *keyState) *keyState {
+	state, err := ks.load(ks.ctx, old)
 	now := ks.now()
-	pause := jittered(refreshInterval*9/10, refreshInterval/5)
 	if err != nil {
 		ks.failures.Add(1)
 		state = old.failed(err, now)
-		pause = backOff(state.failures)
+		state.pause = backOff(state.failures)
 	} else {
 		state.confirmed = now
+		state.pause = jittered(refreshInterval*9/10, refreshInterval/5)
 	}
-	state.due, state.pause = now.Add(pause), pause
+	state.fetch = old.fetch + 1
+	state.due, state.next = now.Add(state.pause), time.Now().Add(state.pause)
 	state.superseded = make(chan struct{})
-	if ctx.Err() == nil {
+	if !ks.closed() {
 		ks.logChange(old, state)
 	}
-	return state, pause
+	return state
 }
 
 // load makes a state of the issuer's answer.
@@ -267,8 +266,7 @@ func (ks *keySet) load(ctx context.Context, old *keyState) (*keyState, error) {
 // ready waits for usable keys.
 func (ks *keySet) ready(ctx context.Context) error {
 	for {
-		now := ks.now()
-		s := ks.state.Load()
+		now, s := ks.now(), ks.state.Load()
 		switch {
 		case ks.closed():
 			return guardClosed.because(nil)
@@ -278,7 +276,6 @@ func (ks *keySet) ready(ctx context.Context) error {
 		ks.refreshWhenDue(s, now)
 		select {
 		case <-s.superseded:
-		case <-ks.ctx.Done():
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w: %v", ErrKeysUnavailable, ctx.Err(), told(s.why()))
 		}
@@ -287,7 +284,7 @@ func (ks *keySet) ready(ctx context.Context) error {
 
 func (ks *keySet) report(stats *Stats) {
 	s := ks.state.Load()
-	stats.KeyFetches, stats.KeyFetchFailures = ks.fetches.Load(), ks.failures.Load()
+	stats.KeyFetches, stats.KeyFetchFailures = ks.fetches(), ks.failures.Load()
 	for _, k := range s.keys {
 		if k.algorithm != "" {
 			stats.Keys++
@@ -296,4 +293,10 @@ func (ks *keySet) report(stats *Stats) {
 	if !s.confirmed.IsZero() {
 		stats.KeyAge = max(ks.now().Sub(s.confirmed), 0)
 	}
+}
+
+func (ks *keySet) fetches() uint64 {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	return ks.begun
 }

@@ -1,6 +1,7 @@
 package logtoguard
 
 import (
+	"log/slog"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -22,7 +23,7 @@ func TestBackOffNeverOverflows(t *testing.T) {
 // fetch is answered nevertheless.
 func TestCloseBeforeTheFirstFetchBegins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ks := newKeySet(settings{jwksURL: "http://127.0.0.1/oidc/jwks", now: time.Now}, func(time.Time) {})
+		ks := newKeySet(settings{jwksURL: "http://127.0.0.1/oidc/jwks", now: time.Now, logger: slog.New(slog.DiscardHandler)}, func(time.Time) {})
 		answered := make(chan *Error)
 		begin := time.Now()
 		go func() {

@@ -175,10 +175,13 @@ func TestSeveralGuards(t *testing.T) {
 		first, second, stranger := one.ReadyGuard(t), one.ReadyGuard(t), other.ReadyGuard(t)
 		guardtest.Refuse(t, stranger, one.Mint(), logtoguard.ErrIssuer)
 
-		emptyBucket(t, one, first, logtoguard.ErrUnknownKey)
+		useUpRation(t, one, first, logtoguard.ErrUnknownKey)
 		one.Logto.Rotate("")
-		guardtest.Refuse(t, first, one.Mint(), logtoguard.ErrUnknownKey)
+		begin := time.Now()
 		guardtest.Accept(t, second, one.Mint())
+		require.Zero(t, time.Since(begin), "each guard has a ration of its own")
+		guardtest.Accept(t, first, one.Mint())
+		require.Equal(t, 2*time.Second, time.Since(begin))
 
 		require.NoError(t, first.Close())
 		other.Logto.Disturb(logtotest.Down())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,30 +91,33 @@ func TestDeadlineOfTheCaller(t *testing.T) {
 	})
 }
 
-// A stranger who makes up kids makes three fetches, and then one every 10 s.
+// unknown fails the test unless the guard says that it does not know the kid, after
+// exactly this time.
+func unknown(t *testing.T, guard *logtoguard.Guard, token string, after time.Duration) {
+	t.Helper()
+	begin := time.Now()
+	e := guardtest.Refuse(t, guard, token, logtoguard.ErrUnknownKey)
+	require.Equal(t, http.StatusUnauthorized, e.Status)
+	require.Equal(t, after, time.Since(begin))
+}
+
+// Invented kids cause three fetches at once, and then one every 2 s, which is waited for.
 func TestUnknownKidsAreRationed(t *testing.T) {
 	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
-		clock := logtotest.NewClock(time.Now())
-		guard := s.ReadyGuard(t, guardtest.ClockOf(clock))
-		flood := func(more int) {
-			t.Helper()
-			before := s.Fetches()
-			for i := range 1000 {
-				e := guardtest.Refuse(t, guard, s.Mint(guardtest.Kid(fmt.Sprint("made up ", i))), logtoguard.ErrUnknownKey)
-				require.Equal(t, http.StatusUnauthorized, e.Status)
-			}
-			require.Equal(t, more, s.Fetches()-before)
+		guard := s.ReadyGuard(t)
+		useUpRation(t, s, guard, logtoguard.ErrUnknownKey)
+		before := s.Fetches()
+		for i := range 10 {
+			unknown(t, guard, s.Mint(guardtest.Kid(fmt.Sprint("in turn ", i))), 2*time.Second)
 		}
-		flood(3)
-		flood(0)
-		clock.Advance(10*time.Second - 1)
-		flood(0)
-		clock.Advance(1)
-		flood(1)
-		clock.Advance(20 * time.Second)
-		flood(2)
-		clock.Advance(time.Hour)
-		guardtest.Accept(t, guard, s.Mint(func(d *logtotest.Draft) { d.Claims["exp"] = clock.Now().Add(time.Minute).Unix() }))
+		require.Equal(t, 10, s.Fetches()-before)
+
+		time.Sleep(4 * time.Second) // two fetches are allowed at once again, and the third 2 s later
+		for i, wait := range []time.Duration{0, 0, 2 * time.Second} {
+			unknown(t, guard, s.Mint(guardtest.Kid(fmt.Sprint("later ", i))), wait)
+		}
+		time.Sleep(time.Hour)
+		useUpRation(t, s, guard, logtoguard.ErrUnknownKey)
 		synctest.Wait()
 	})
 }
@@ -121,34 +125,136 @@ func TestUnknownKidsAreRationed(t *testing.T) {
 func TestUnknownKidsAtOnce(t *testing.T) {
 	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
 		guard := s.ReadyGuard(t)
+		begin := time.Now()
 		for _, err := range guardtest.Crowd(t.Context(), guard, 1000, func(i int) string { return s.Mint(guardtest.Kid(fmt.Sprint(i))) }) {
 			require.ErrorIs(t, err, logtoguard.ErrUnknownKey)
 		}
-		require.LessOrEqual(t, s.Fetches(), 1+3)
+		require.LessOrEqual(t, time.Since(begin), 2*time.Second)
+		require.LessOrEqual(t, s.Fetches(), 1+3+1)
 	})
 }
 
-// emptyBucket uses up the fetches for absent kids.
-func emptyBucket(t *testing.T, s *guardtest.Scene, guard *logtoguard.Guard, reason error) {
+// useUpRation uses up the three fetches at once that are allowed for absent kids.
+func useUpRation(t *testing.T, s *guardtest.Scene, guard *logtoguard.Guard, reason error) {
 	t.Helper()
-	before := s.Fetches()
+	before, begin := s.Fetches(), time.Now()
 	for i := range 3 {
 		guardtest.Refuse(t, guard, s.Mint(guardtest.Kid(fmt.Sprint("early ", i))), reason)
 		require.Equal(t, i+1, s.Fetches()-before, "one fetch decides")
 	}
+	require.Zero(t, time.Since(begin))
 }
 
-// With the bucket empty nobody waits, whatever becomes of a fetch.
-func TestEmptyBucketAnswersAtOnce(t *testing.T) {
+// inventKids sends a thousand tokens a second under kids of their own, until the
+// test ends or stop is called.
+func inventKids(t *testing.T, s *guardtest.Scene, guard *logtoguard.Guard) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var senders sync.WaitGroup
+	senders.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			token := s.Mint(guardtest.Kid(fmt.Sprint("invented ", i)))
+			senders.Go(func() { _, _ = guard.Verify(ctx, token) })
+			time.Sleep(time.Millisecond)
+		}
+	})
+	return func() {
+		cancel()
+		senders.Wait()
+	}
+}
+
+// The clients of a deleted key need a 401 to renew their tokens; a 503 would have
+// them repeat the old ones.
+func TestClientsOfADeletedKey(t *testing.T) {
+	for name, invented := range map[string]bool{"alone": false, "among invented kids": true} {
+		t.Run(name, func(t *testing.T) {
+			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+				guard := s.ReadyGuard(t)
+				tokens := make([]string, 200)
+				for i := range tokens {
+					tokens[i] = s.Mint(func(d *logtotest.Draft) { d.Claims["sub"] = fmt.Sprint("client ", i) })
+				}
+				s.Logto.Rotate("")
+				s.Logto.DropPrevious()
+				time.Sleep(guardtest.LongestRefresh)
+				if invented {
+					defer inventKids(t, s, guard)()
+					time.Sleep(10 * time.Second)
+				}
+				begin := time.Now()
+				for _, err := range guardtest.Crowd(t.Context(), guard, len(tokens), func(i int) string { return tokens[i] }) {
+					require.ErrorIs(t, err, logtoguard.ErrUnknownKey)
+				}
+				require.LessOrEqual(t, time.Since(begin), 2*time.Second)
+			})
+		})
+	}
+}
+
+// Tokens under a new key are let in soon after a rotation, and never get a 401,
+// however many kids are invented meanwhile.
+func TestRotationAmongInventedKids(t *testing.T) {
 	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
 		guard := s.ReadyGuard(t)
-		emptyBucket(t, s, guard, logtoguard.ErrUnknownKey)
+		defer inventKids(t, s, guard)()
+		time.Sleep(10 * time.Second)
+		s.Logto.Rotate("")
+		begin := time.Now()
+		for _, err := range guardtest.Crowd(t.Context(), guard, 200, func(int) string { return s.Mint() }) {
+			require.NoError(t, err)
+		}
+		require.LessOrEqual(t, time.Since(begin), 2*time.Second)
+	})
+}
+
+// An issuer that hangs can't make requests pile up without end.
+func TestRequestsThatWaitForKeysAreBounded(t *testing.T) {
+	for name, withKeys := range map[string]bool{"before the first keys": false, "absent kid": true} {
+		t.Run(name, func(t *testing.T) {
+			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+				var guard *logtoguard.Guard
+				if withKeys {
+					guard = s.ReadyGuard(t)
+					s.Logto.Disturb(guardtest.Hold(nil))
+				} else {
+					s.Logto.Disturb(guardtest.Hold(nil))
+					guard = s.Guard(t)
+				}
+				token := s.Mint(guardtest.Kid("absent"))
+				verify := func() error { _, err := guard.Verify(t.Context(), token); return err }
+				var waiting []<-chan error
+				for range 10_000 {
+					waiting = append(waiting, guardtest.Background(verify))
+				}
+				synctest.Wait()
+				begin := time.Now()
+				e := guardtest.Refuse(t, guard, token, logtoguard.ErrKeysUnavailable)
+				require.Equal(t, http.StatusServiceUnavailable, e.Status)
+				require.Positive(t, e.RetryAfter)
+				require.Zero(t, time.Since(begin), "one more does not wait")
+				for _, result := range waiting {
+					require.ErrorIs(t, <-result, logtoguard.ErrKeysUnavailable)
+				}
+				require.Equal(t, 5*time.Second, time.Since(begin))
+				s.Logto.Disturb(nil)
+				time.Sleep(guardtest.LongestBackOff)
+				unknown(t, guard, token, 0)
+			})
+		})
+	}
+}
+
+// While a fetch for an absent kid hangs, the answer is 503: only the issuer knows
+// whether the key is one of its own.
+func TestAbsentKidAndAHangingIssuer(t *testing.T) {
+	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+		guard := s.ReadyGuard(t)
+		useUpRation(t, s, guard, logtoguard.ErrUnknownKey)
 		s.Logto.Disturb(guardtest.Hold(nil))
-		begin, before := time.Now(), s.Fetches()
-		e := guardtest.Refuse(t, guard, s.Mint(guardtest.Kid("late")), logtoguard.ErrUnknownKey)
-		require.Equal(t, http.StatusUnauthorized, e.Status)
-		require.Zero(t, time.Since(begin))
-		require.Equal(t, before, s.Fetches())
+		begin := time.Now()
+		e := guardtest.Refuse(t, guard, s.Mint(guardtest.Kid("late")), logtoguard.ErrKeysUnavailable)
+		require.Equal(t, http.StatusServiceUnavailable, e.Status)
+		require.Equal(t, 5*time.Second, time.Since(begin))
 	})
 }
 
@@ -157,26 +263,27 @@ func TestUnknownKidsWhileTheIssuerFails(t *testing.T) {
 	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
 		guard := s.ReadyGuard(t)
 		s.Logto.Disturb(logtotest.Status(http.StatusInternalServerError))
-		emptyBucket(t, s, guard, logtoguard.ErrKeysUnavailable)
+		useUpRation(t, s, guard, logtoguard.ErrKeysUnavailable)
 		before := s.Fetches()
 		e := guardtest.Refuse(t, guard, s.Mint(guardtest.Kid("late")), logtoguard.ErrKeysUnavailable)
 		require.Equal(t, http.StatusServiceUnavailable, e.Status)
 		require.Empty(t, e.Challenge())
 		require.GreaterOrEqual(t, e.RetryAfter, time.Second)
-		require.Equal(t, before, s.Fetches())
+		require.Equal(t, before+1, s.Fetches())
 		guardtest.Accept(t, guard, s.Mint()) // the known key is not concerned
 
 		s.Logto.Disturb(nil)
 		time.Sleep(guardtest.LongestBackOff)
-		guardtest.Refuse(t, guard, s.Mint(guardtest.Kid("late")), logtoguard.ErrUnknownKey)
+		unknown(t, guard, s.Mint(guardtest.Kid("late")), 0)
 	})
 }
 
+// The ration of fetches goes by the process's own clock: setting Now back does not empty it.
 func TestClockSetBackward(t *testing.T) {
 	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
 		clock := logtotest.NewClock(time.Now())
 		guard := s.ReadyGuard(t, guardtest.ClockOf(clock))
-		emptyBucket(t, s, guard, logtoguard.ErrUnknownKey)
+		useUpRation(t, s, guard, logtoguard.ErrUnknownKey)
 		clock.Advance(-24 * time.Hour)
 		mint := func(edits ...func(*logtotest.Draft)) string {
 			edits = append(edits, func(d *logtotest.Draft) { d.Claims["iat"] = clock.Now().Unix() })
@@ -184,13 +291,10 @@ func TestClockSetBackward(t *testing.T) {
 		}
 		before := s.Fetches()
 		guardtest.Accept(t, guard, mint())
-		guardtest.Refuse(t, guard, mint(guardtest.Kid("a")), logtoguard.ErrUnknownKey)
-		require.Equal(t, before, s.Fetches())
-		// The bucket is full after 30 s; that there is one fetch takes 10.
-		clock.Advance(30 * time.Second)
+		unknown(t, guard, mint(guardtest.Kid("a")), 2*time.Second)
 		s.Logto.Rotate("")
 		guardtest.Accept(t, guard, mint())
-		require.Equal(t, before+1, s.Fetches())
+		require.Equal(t, before+2, s.Fetches())
 	})
 }
 

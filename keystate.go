@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 )
 
@@ -14,20 +13,21 @@ const (
 	maxKeyAge    = 24 * time.Hour
 )
 
-// keyState is what is known at one time. Only nudged changes.
+// keyState is an immutable snapshot of what is known at the end of a fetch.
 type keyState struct {
+	fetch     uint64 // the number of the fetch; 0 before the first has ended
 	keys      map[string]*key
 	digest    [sha256.Size]byte // of the answer that the keys came in
 	confirmed time.Time         // when the issuer last said that these are its keys
-	due       time.Time         // when to fetch next
-	pause     time.Duration     // until then
+	pause     time.Duration     // until the next fetch
+	due       time.Time         // its end by keySet.now
+	next      time.Time         // its end by the process's own clock, which runs also while now stands still
 
 	failure  error // of the last fetch
 	failures int   // since the last success
 	outage   time.Time
 
-	nudged     atomic.Bool
-	superseded chan struct{}
+	superseded chan struct{} // closed when there is a newer state, or the set is closed
 }
 
 var (
@@ -115,22 +115,24 @@ func retire(old, inUse map[string]*key) {
 	}
 }
 
-// A bucket holds three fetches, and gets one more every 10 s.
-type bucket struct{ full time.Time }
+// A ration allows three fetches at once, and one more every 2 s.
+type ration struct {
+	full time.Time // when three are allowed at once again
+}
 
 const (
-	bucketSize   = 3
-	bucketRefill = 10 * time.Second
+	rationSize     = 3
+	rationInterval = 2 * time.Second
 )
 
-func (b *bucket) take(now time.Time) bool {
-	missing := b.full.Sub(now)
-	// A clock that was set back must not empty the bucket for longer than it takes to fill.
-	missing = min(max(missing, 0), bucketSize*bucketRefill)
-	if missing > (bucketSize-1)*bucketRefill {
-		b.full = now.Add(missing)
-		return false
+// delay returns how long it is until the next fetch is allowed.
+func (r *ration) delay(now time.Time) time.Duration {
+	return max(0, r.full.Add(-(rationSize-1)*rationInterval).Sub(now))
+}
+
+func (r *ration) take(now time.Time) {
+	if r.full.Before(now) {
+		r.full = now
 	}
-	b.full = now.Add(missing + bucketRefill)
-	return true
+	r.full = r.full.Add(rationInterval)
 }

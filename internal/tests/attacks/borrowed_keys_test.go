@@ -9,9 +9,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"math/big"
-	"net/http"
-	"net/http/httptest"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,34 +81,30 @@ func TestPublicRSAKeyAsSecret(t *testing.T) {
 }
 
 // TestTokenBringsItsKey: a token that carries its key, or says where to find it, is
-// judged by the issuer's keys all the same, and nobody is asked for its own.
+// judged by the issuer's keys all the same, and its own address is not asked. In the
+// bubble every address leads to the stand-in.
 func TestTokenBringsItsKey(t *testing.T) {
 	for _, algorithm := range guardtest.Algorithms {
 		t.Run(algorithm, func(t *testing.T) {
-			own := logtotest.NewKey(algorithm)
-			var asked atomic.Int64
-			evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				asked.Add(1)
-				guardtest.KeySetOf(own.JWK())(nil).ServeHTTP(w, r)
-			}))
-			t.Cleanup(evil.Close)
-			leaf := guardtest.Certificate(t, time.Now().Add(time.Hour)).Certificate[0]
-			brought := map[string]any{
-				"jwk": own.JWK(), "jku": evil.URL + guardtest.JWKSPath, "x5u": evil.URL + "/x5u",
-				"x5c": []string{base64.StdEncoding.EncodeToString(leaf)}, "x5t#S256": own.ID(),
-			}
-			logto, clock := guardtest.NewLogto(t, algorithm)
-			guard := guardtest.NewGuard(t, logto, clock)
-			guardtest.Ready(t, guard)
-			for name, value := range brought {
-				one := func(d *logtotest.Draft) { d.Header[name] = value }
-				by := func(d *logtotest.Draft) { d.Key = own }
-				guardtest.Accept(t, guard, logto.Mint(logtotest.Token{}, one))
-				guardtest.Refuse(t, guard, logto.Mint(logtotest.Token{}, one, by), logtoguard.ErrSignature)
-				guardtest.Refuse(t, guard, logto.Mint(logtotest.Token{}, one, by, guardtest.Kid(own.ID())), logtoguard.ErrUnknownKey)
-				guardtest.Refuse(t, guard, logto.Mint(logtotest.Token{}, one, by, func(d *logtotest.Draft) { delete(d.Header, "kid") }), logtoguard.ErrMalformed)
-			}
-			require.Zero(t, asked.Load())
+			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+				s.Logto.Rotate(algorithm)
+				own := logtotest.NewKey(algorithm)
+				leaf := guardtest.Certificate(t, time.Now().Add(time.Hour)).Certificate[0]
+				brought := map[string]any{
+					"jwk": own.JWK(), "jku": "https://evil.example/jku", "x5u": "https://evil.example/x5u",
+					"x5c": []string{base64.StdEncoding.EncodeToString(leaf)}, "x5t#S256": own.ID(),
+				}
+				guard := s.ReadyGuard(t)
+				for name, value := range brought {
+					one := func(d *logtotest.Draft) { d.Header[name] = value }
+					by := func(d *logtotest.Draft) { d.Key = own }
+					guardtest.Accept(t, guard, s.Mint(one))
+					guardtest.Refuse(t, guard, s.Mint(one, by), logtoguard.ErrSignature)
+					guardtest.Refuse(t, guard, s.Mint(one, by, guardtest.Kid(own.ID())), logtoguard.ErrUnknownKey)
+					guardtest.Refuse(t, guard, s.Mint(one, by, func(d *logtotest.Draft) { delete(d.Header, "kid") }), logtoguard.ErrMalformed)
+				}
+				require.Zero(t, s.Logto.Requests("/jku")+s.Logto.Requests("/x5u"))
+			})
 		})
 	}
 }

@@ -81,41 +81,43 @@ func lookAlikes(name string) []string {
 func TestDifferential(t *testing.T) {
 	for _, algorithm := range guardtest.Algorithms {
 		t.Run(algorithm, func(t *testing.T) {
-			logto, clock := guardtest.NewLogto(t, algorithm)
-			guard := guardtest.NewGuard(t, logto, clock, func(cfg *logtoguard.Config) { cfg.TokenCacheSize = -1 })
-			guardtest.Ready(t, guard)
-			header := object{{`"alg"`, `"` + algorithm + `"`}, {`"typ"`, `"at+jwt"`}, {`"kid"`, `"` + logto.Key().ID() + `"`}}
-			payload := object{
-				{`"iss"`, `"` + logto.Endpoint() + `/oidc"`}, {`"aud"`, `"https://shopping.api"`}, {`"sub"`, `"user"`},
-				{`"client_id"`, `"app"`}, {`"exp"`, `1795352400`}, {`"iat"`, `1795348800`}, {`"scope"`, `"read:products"`}, {`"jti"`, `"j"`},
-			}
-			judge := func(header, payload object) {
-				t.Helper()
-				want := ruling{key: logto.Key(), issuer: logto.Endpoint() + "/oidc"}.of(header.text(), payload.text())
-				_, err := guard.Verify(t.Context(), logto.Key().Sign([]byte(header.text()), []byte(payload.text())))
-				require.ErrorIs(t, err, want, "%s . %s", header.text(), payload.text())
-			}
-			headers, payloads := mutations(header), mutations(payload)
-			for _, h := range headers {
-				judge(h, payload)
-			}
-			for _, p := range payloads {
-				judge(header, p)
-			}
-			// The audience names an organization, and organization_id the same, or another.
-			bound := slices.Clone(payload)
-			bound[1].value = `["https://shopping.api","urn:logto:organization:acme"]`
-			for _, id := range []string{`"acme"`, `"other"`, `""`, `null`} {
-				judge(header, append(slices.Clone(bound), member{`"organization_id"`, id}))
-			}
-			// Two faults at once: the first by the order of the rules is the reason.
-			random := rand.New(rand.NewPCG(1, 2))
-			for range 300 {
-				p := payloads[random.IntN(len(payloads))]
-				again := mutations(p)
-				judge(headers[random.IntN(len(headers))], p)
-				judge(header, again[random.IntN(len(again))])
-			}
+			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) { // where unknown keys take no time
+				s.Logto.Rotate(algorithm)
+				logto := s.Logto
+				guard := s.ReadyGuard(t, guardtest.ClockOf(logtotest.NewClock(guardtest.Now)), func(cfg *logtoguard.Config) { cfg.TokenCacheSize = -1 })
+				header := object{{`"alg"`, `"` + algorithm + `"`}, {`"typ"`, `"at+jwt"`}, {`"kid"`, `"` + logto.Key().ID() + `"`}}
+				payload := object{
+					{`"iss"`, `"` + logto.Endpoint() + `/oidc"`}, {`"aud"`, `"https://shopping.api"`}, {`"sub"`, `"user"`},
+					{`"client_id"`, `"app"`}, {`"exp"`, `1795352400`}, {`"iat"`, `1795348800`}, {`"scope"`, `"read:products"`}, {`"jti"`, `"j"`},
+				}
+				judge := func(header, payload object) {
+					t.Helper()
+					want := ruling{key: logto.Key(), issuer: logto.Endpoint() + "/oidc"}.of(header.text(), payload.text())
+					_, err := guard.Verify(t.Context(), logto.Key().Sign([]byte(header.text()), []byte(payload.text())))
+					require.ErrorIs(t, err, want, "%s . %s", header.text(), payload.text())
+				}
+				headers, payloads := mutations(header), mutations(payload)
+				for _, h := range headers {
+					judge(h, payload)
+				}
+				for _, p := range payloads {
+					judge(header, p)
+				}
+				// The audience names an organization, and organization_id the same, or another.
+				bound := slices.Clone(payload)
+				bound[1].value = `["https://shopping.api","urn:logto:organization:acme"]`
+				for _, id := range []string{`"acme"`, `"other"`, `""`, `null`} {
+					judge(header, append(slices.Clone(bound), member{`"organization_id"`, id}))
+				}
+				// Two faults at once: the first by the order of the rules is the reason.
+				random := rand.New(rand.NewPCG(1, 2))
+				for range 300 {
+					p := payloads[random.IntN(len(payloads))]
+					again := mutations(p)
+					judge(headers[random.IntN(len(headers))], p)
+					judge(header, again[random.IntN(len(again))])
+				}
+			})
 		})
 	}
 }
