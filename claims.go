@@ -203,9 +203,6 @@ type claimsKey struct{}
 // where the guard did not run, or where [Guard.Optional] let a request without a
 // token through.
 func ClaimsFromContext(ctx context.Context) (*Claims, bool) {
-	if c, ok := ctx.(*claimsContext); ok {
-		return c.claims, c.claims != nil
-	}
 	c, _ := ctx.Value(claimsKey{}).(*Claims)
 	return c, c != nil
 }
@@ -213,18 +210,5 @@ func ClaimsFromContext(ctx context.Context) (*Claims, bool) {
 // ContextWithClaims puts claims into a context, for adapters to other
 // frameworks. Claims that mean something come only from [Guard.Verify].
 func ContextWithClaims(ctx context.Context, c *Claims) context.Context {
-	return &claimsContext{ctx, c}
-}
-
-// claimsContext is what context.WithValue would make, at half the size.
-type claimsContext struct {
-	context.Context
-	claims *Claims
-}
-
-func (c *claimsContext) Value(key any) any {
-	if _, ok := key.(claimsKey); ok {
-		return c.claims
-	}
-	return c.Context.Value(key)
+	return context.WithValue(ctx, claimsKey{}, c)
 }

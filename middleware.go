@@ -144,20 +144,8 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 			g.answer(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, withClaims(r, claims))
+		next.ServeHTTP(w, r.WithContext(ContextWithClaims(r.Context(), claims)))
 	})
-}
-
-// withClaims is r.WithContext(ContextWithClaims(r.Context(), claims)) in one
-// allocation: the copy that WithContext makes stays on the stack. The price is that
-// whoever keeps the context keeps the request.
-func withClaims(r *http.Request, claims *Claims) *http.Request {
-	both := &struct {
-		ctx     claimsContext
-		request http.Request
-	}{ctx: claimsContext{r.Context(), claims}}
-	both.request = *r.WithContext(&both.ctx)
-	return &both.request
 }
 
 type optionalKey struct{}
