@@ -136,7 +136,9 @@ func (g *Guard) Ready(ctx context.Context) error { return g.keys.ready(ctx) }
 //
 // Preflight requests of browsers carry no token: CORS handling goes outside of
 // the guard, around the handler that this returns. A request log outside of it
-// sees the refusals, but not the claims: they are on a copy of the request.
+// sees the refusals, but not the claims: next serves a copy of the request. When
+// next returns, Pattern and MultipartForm are copied back to the original, and
+// nothing else: Form, PostForm and the path values stay on the copy.
 func (g *Guard) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		claims, err := g.VerifyRequest(r)
@@ -144,8 +146,21 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 			g.answer(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(ContextWithClaims(r.Context(), claims)))
+		serveCopy(ContextWithClaims(r.Context(), claims), next, w, r)
 	})
+}
+
+// serveCopy lets next serve a copy of r with the context ctx. What next and the
+// muxes in it set on the copy is copied back where net/http and outer handlers look
+// for it, even if next panics: the server removes the temporary files of
+// r.MultipartForm, and logs and metrics name the route by r.Pattern.
+func serveCopy(ctx context.Context, next http.Handler, w http.ResponseWriter, r *http.Request) {
+	copied := r.WithContext(ctx)
+	defer func() {
+		r.Pattern = copied.Pattern
+		r.MultipartForm = copied.MultipartForm
+	}()
+	next.ServeHTTP(w, copied)
 }
 
 type optionalKey struct{}
@@ -161,7 +176,7 @@ func (g *Guard) Optional(next http.Handler) http.Handler {
 		}
 		// Claims of an outer guard are not this guard's: nobody showed it a token.
 		ctx := ContextWithClaims(r.Context(), nil)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, optionalKey{}, g)))
+		serveCopy(context.WithValue(ctx, optionalKey{}, g), next, w, r)
 	})
 }
 

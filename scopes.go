@@ -13,16 +13,16 @@ import (
 // It panics on no scope, an empty one, or one with a space.
 func RequireScope(scopes ...string) func(http.Handler) http.Handler {
 	scopes = checkedScopes("RequireScope", scopes)
-	return routeCheck(func(r *http.Request, c *Claims) (*http.Request, error) {
-		return r, c.CheckScope(scopes...)
+	return routeCheck(func(_ *http.Request, c *Claims) (*Claims, error) {
+		return c, c.CheckScope(scopes...)
 	})
 }
 
 // RequireAnyScope is [RequireScope] for at least one of the scopes.
 func RequireAnyScope(scopes ...string) func(http.Handler) http.Handler {
 	scopes = checkedScopes("RequireAnyScope", scopes)
-	return routeCheck(func(r *http.Request, c *Claims) (*http.Request, error) {
-		return r, c.checkAnyScope(scopes...)
+	return routeCheck(func(_ *http.Request, c *Claims) (*Claims, error) {
+		return c, c.checkAnyScope(scopes...)
 	})
 }
 
@@ -50,17 +50,14 @@ func RequireAnyOrganization() func(http.Handler) http.Handler {
 }
 
 func requireOrganization(id func(*http.Request, *Claims) string) func(http.Handler) http.Handler {
-	return routeCheck(func(r *http.Request, c *Claims) (*http.Request, error) {
-		accepted, err := c.ForOrganization(id(r, c))
-		if err != nil {
-			return nil, err
-		}
-		return r.WithContext(ContextWithClaims(r.Context(), accepted)), nil
+	return routeCheck(func(r *http.Request, c *Claims) (*Claims, error) {
+		return c.ForOrganization(id(r, c))
 	})
 }
 
-// routeCheck makes a middleware of a check of claims, which may hand on another request.
-func routeCheck(check func(*http.Request, *Claims) (*http.Request, error)) func(http.Handler) http.Handler {
+// routeCheck makes a middleware of a check of claims. Where the check returns other
+// claims, the next handler finds those.
+func routeCheck(check func(*http.Request, *Claims) (*Claims, error)) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			claims, ok := ClaimsFromContext(r.Context())
@@ -74,7 +71,11 @@ func routeCheck(check func(*http.Request, *Claims) (*http.Request, error)) func(
 				claims.guard.answer(w, r, err)
 				return
 			}
-			next.ServeHTTP(w, checked)
+			if checked == claims {
+				next.ServeHTTP(w, r)
+				return
+			}
+			serveCopy(ContextWithClaims(r.Context(), checked), next, w, r)
 		})
 	}
 }
