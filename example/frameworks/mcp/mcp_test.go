@@ -29,6 +29,18 @@ func TestRefusesAsNetHTTP(t *testing.T) {
 	parity.RefusesWithoutKeys(t, server)
 }
 
+// Outside of the guard, a log finds the route.
+func TestPattern(t *testing.T) {
+	world := parity.NewWorld(t, nil)
+	require.NoError(t, world.Guard.Ready(t.Context()))
+	for path, pattern := range map[string]string{"/mcp": "/mcp", "/organizations/acme/mcp": "/organizations/{organizationID}/mcp"} {
+		r := httptest.NewRequest(http.MethodPost, path, nil)
+		r.Header.Set("Authorization", "Bearer "+world.Logto.Mint(logtotest.Token{}))
+		routes(world.Guard).ServeHTTP(httptest.NewRecorder(), r)
+		require.Equal(t, pattern, r.Pattern)
+	}
+}
+
 // authorized sends one value of Authorization with all requests.
 type authorized string
 
