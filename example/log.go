@@ -9,9 +9,9 @@ import (
 	"github.com/logtoguard/logtoguard"
 )
 
-// entry is what the log learns from further in. The route that was taken and
-// the claims hang on copies of the request, which the outermost handler, where
-// the time is taken and the guard's refusals pass, never sees.
+// entry is what the log learns from further in: the route, where the guard let the
+// request through, and the claims, which are on a copy of the request that the
+// outermost handler, where the time is taken and the guard's refusals pass, never sees.
 type entry struct {
 	route  string
 	client string
@@ -27,7 +27,11 @@ func logRequests(log *slog.Logger, next http.Handler) http.Handler {
 		start := time.Now()
 		e := &entry{}
 		counted := &countingWriter{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(counted, r.WithContext(context.WithValue(r.Context(), entryKey{}, e)))
+		copied := r.WithContext(context.WithValue(r.Context(), entryKey{}, e))
+		defer func() { // net/http removes the files of an upload, and looks for them on r
+			r.Pattern, r.MultipartForm = copied.Pattern, copied.MultipartForm
+		}()
+		next.ServeHTTP(counted, copied)
 
 		attrs := []slog.Attr{slog.String("method", cut(r.Method))}
 		if e.route != "" {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -43,6 +45,19 @@ func TestRequestLog(t *testing.T) {
 	require.Contains(t, f.logged(t, "GET", "/a%0Ab", "", ""), `path="/a\nb"`, "a sender can't begin a line")
 	require.NotContains(t, f.logged(t, "GET", "/"+strings.Repeat("x", 100), "", ""), strings.Repeat("x", 64))
 	require.Empty(t, f.logged(t, "GET", "/healthz", "", ""))
+}
+
+// The log serves a copy of the request, and net/http removes uploads by the original.
+func TestLogHandsBackUploads(t *testing.T) {
+	form := &multipart.Form{}
+	next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		r.Pattern, r.MultipartForm = "POST /photos", form
+		panic(http.ErrAbortHandler)
+	})
+	r := httptest.NewRequest(http.MethodPost, "/photos", nil)
+	require.Panics(t, func() { logRequests(discard(), next).ServeHTTP(httptest.NewRecorder(), r) })
+	require.Equal(t, "POST /photos", r.Pattern)
+	require.Same(t, form, r.MultipartForm)
 }
 
 func TestLogHoldsWhatTheClientIsNotTold(t *testing.T) {
