@@ -34,11 +34,11 @@ type Config struct {
 	// AcceptFewerScopes takes a token also if not all Scopes are granted: see the
 	// token's Extra("scope"). Default: that is an error.
 	AcceptFewerScopes bool
-	// HTTPClient is copied, and serves for token requests and for the client that
-	// [Client.HTTPClient] returns. Token requests follow no redirects and take at
-	// most 5 s, or its Timeout if that is less; they have connections of their own,
-	// by a copy of its *[http.Transport]. Default: http.DefaultTransport, and no
-	// time-out for the API's requests.
+	// HTTPClient is copied and used for token requests and by the client that
+	// [Client.HTTPClient] returns. Its Transport must honor request contexts. Token
+	// requests follow no redirects and take at most 5 s, or its Timeout if that is
+	// less; they have connections of their own, by a copy of its *[http.Transport].
+	// Default: http.DefaultTransport, and no time-out for the API's requests.
 	HTTPClient *http.Client
 	// Now is used for all judgements of time. Default: time.Now.
 	Now func() time.Time

@@ -62,14 +62,10 @@ func (s *tokenSource) failure(err error) *Error {
 		}
 		return e.hinted(s.cfg)
 	case errors.As(err, &network):
-		return s.noAnswer(network.Err)
+		network.Err = knownCause(network.Err)
+		return &Error{cause: network}
 	}
 	return unusable("the answer has no access_token, or a member of the wrong type")
-}
-
-// noAnswer is the Error for a request that the transport has failed to make.
-func (s *tokenSource) noAnswer(err error) *Error {
-	return &Error{cause: &url.Error{Op: "Post", URL: s.credentials.TokenURL, Err: knownCause(err)}}
 }
 
 // knownCause finds an error in which nothing of an answer can be, and leaves out

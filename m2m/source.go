@@ -26,16 +26,11 @@ type tokenSource struct {
 	cfg         Config
 	credentials *clientcredentials.Config
 	client      *http.Client
-	timeout     time.Duration
 	now         func() time.Time
 }
 
 func newTokenSource(cfg Config, tokenURL string, client http.Client, now func() time.Time) *tokenSource {
 	cfg.Scopes = distinct(cfg.Scopes)
-	timeout := requestTimeout
-	if client.Timeout > 0 {
-		timeout = min(timeout, client.Timeout)
-	}
 	client.Transport = &strictTransport{base: endpoint.SingleUse(client.Transport)}
 	parameters := url.Values{}
 	if cfg.Resource != "" {
@@ -55,9 +50,8 @@ func newTokenSource(cfg Config, tokenURL string, client http.Client, now func() 
 			// Anything else makes x/oauth2 find out by trying.
 			AuthStyle: oauth2.AuthStyleInHeader,
 		},
-		client:  &client,
-		timeout: timeout,
-		now:     now,
+		client: &client,
+		now:    now,
 	}
 }
 
@@ -72,32 +66,11 @@ func distinct(scopes []string) []string {
 	return once
 }
 
-// fetch asks on a context of its own: whoever comes first must not take the token
-// from the others by leaving. It ends in time even if the transport doesn't mind
-// its context, or ends the goroutine: everybody waits for this. What then still
-// hangs in the transport lingers there, and its outcome is not used.
+// fetch asks on a context of its own: the request is for all who wait for a token,
+// and must not end when the caller that happened to come first gives up.
 func (s *tokenSource) fetch() (*grant, *Error) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
-	type outcome struct {
-		grant   *grant
-		failure *Error
-	}
-	ended := make(chan outcome, 1)
-	go func() {
-		result := outcome{failure: s.noAnswer(errUnreadable)}
-		defer func() { ended <- result }()
-		result.grant, result.failure = s.ask(ctx)
-	}()
-	select {
-	case result := <-ended:
-		return result.grant, result.failure
-	case <-ctx.Done():
-		return nil, s.noAnswer(ctx.Err())
-	}
-}
-
-func (s *tokenSource) ask(ctx context.Context) (*grant, *Error) {
 	asked := s.now()
 	answer, err := s.credentials.Token(context.WithValue(ctx, oauth2.HTTPClient, s.client))
 	if err != nil {
