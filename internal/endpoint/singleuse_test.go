@@ -2,7 +2,6 @@ package endpoint
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -49,18 +48,12 @@ func TestSingleUse(t *testing.T) {
 	}
 }
 
-type stub func(*http.Request) (*http.Response, error)
-
-func (s stub) RoundTrip(r *http.Request) (*http.Response, error) { return s(r) }
-
-// A transport that is not net/http's is told, by a request that is not the caller's.
-func TestSingleUseOfAnyTransport(t *testing.T) {
-	failure := errors.New("down")
-	mine := httptest.NewRequest(http.MethodGet, "https://tenant-id.logto.app/", nil)
-	_, err := SingleUse(stub(func(r *http.Request) (*http.Response, error) {
-		assert.True(t, r.Close)
-		return nil, failure
-	})).RoundTrip(mine)
-	require.ErrorIs(t, err, failure)
-	assert.False(t, mine.Close)
+// What is not net/http's own transport can only be used as it is.
+func TestSingleUseOfOtherTransports(t *testing.T) {
+	other := http.NewFileTransport(http.Dir("."))
+	assert.Equal(t, other, SingleUse(other))
+	standard := SingleUse(nil)
+	require.IsType(t, http.DefaultTransport, standard)
+	assert.NotSame(t, http.DefaultTransport, standard)
+	assert.False(t, http.DefaultTransport.(*http.Transport).DisableKeepAlives, "the shared one is left as it is")
 }
