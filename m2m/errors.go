@@ -8,20 +8,22 @@ import (
 	"strings"
 )
 
-// Error says why there is no token. Nothing in it is secret: of what Logto, or
-// whoever answers in its place, says, only known codes and texts are shown.
+// Error says why there is no token. It does not show the secret: of an answer that
+// is not a token, only the OAuth error is shown, and that only if no part of the
+// secret is in it, as it was sent or in a usual encoding.
 //
-// Where no answer came it unwraps to the cause, if that is one which can't quote
-// an answer: a time-out, the end of a context or connection, an error of the
-// operating system, a certificate that isn't valid.
+// If no answer came, it unwraps to the cause, unless that may quote what was
+// received: to a time-out, the end of a context or connection, an error of the
+// operating system, an invalid certificate.
 type Error struct {
-	// Status is that of the token endpoint's answer; zero: none came.
+	// Status is the status of the token endpoint's answer, or zero if none came.
 	Status int
-	// Code is the OAuth error of the answer, such as invalid_client, if it is
-	// among those of RFC 6749 and RFC 8707, or empty.
+	// Code is the answer's error, such as invalid_client. It is empty if it has
+	// more than 64 bytes, or others than RFC 6749, section 5.2, allows.
 	Code string
-	// Description is the answer's error_description, if it is one of those that
-	// Logto is known to send, or empty.
+	// Description is the answer's error_description, up to its 200th byte. It is
+	// empty if it has others than printable ASCII characters. It is for people,
+	// and varies with Logto's version.
 	Description string
 	// Hint says what is likely to be set wrong, or is empty.
 	Hint string

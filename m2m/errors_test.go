@@ -34,7 +34,7 @@ func TestErrorsOfLogto(t *testing.T) {
 			"app has not associated with the organization", "not a member of this organization"},
 		{"unknown organization", func(c *m2m.Config) { c.AppID, c.OrganizationID = "bot", "other" }, 403, "access_denied",
 			"app has not associated with the organization", "compare OrganizationID"},
-		{"another path", func(c *m2m.Config) { c.Endpoint += "/api" }, 404, "invalid_request", "", "is Endpoint that of Logto?"},
+		{"another path", func(c *m2m.Config) { c.Endpoint += "/api" }, 404, "invalid_request", "no such route, or not by this method", "is Endpoint that of Logto?"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := refused(t, newClient(t, at(logto, clock), test.edit))
@@ -45,6 +45,39 @@ func TestErrorsOfLogto(t *testing.T) {
 			for _, part := range []string{"m2m: no token: status ", test.code, test.description, e.Hint} {
 				assert.Contains(t, e.Error(), part)
 			}
+		})
+	}
+}
+
+// What Logto has never said before is for the person who reads the error, too.
+func TestAnswersErrors(t *testing.T) {
+	limit, tooLong := strings.Repeat("x", 200), strings.Repeat("y", 64)
+	for _, test := range []struct {
+		name, body        string
+		code, description string
+	}{
+		{"a new sentence", `{"error":"invalid_request","error_description":"client secret has expired"}`, "invalid_request", "client secret has expired"},
+		{"a new code", `{"error":"use_dpop_nonce"}`, "use_dpop_nonce", ""},
+		{"all that a code may hold", `{"error":" !#[]~"}`, " !#[]~", ""},
+		{"all that a description may hold", `{"error":"a","error_description":" !\"\\~"}`, "a", ` !"\~`},
+		{"at the limits", `{"error":"` + tooLong + `","error_description":"` + limit + `"}`, tooLong, limit},
+		{"above the limits", `{"error":"` + tooLong + `y","error_description":"` + limit + `y"}`, "", limit},
+		{"a code with a quote", `{"error":"a\"b","error_description":"text"}`, "", "text"},
+		{"a code with a backslash", `{"error":"a\\b"}`, "", ""},
+		{"a code with a line break", `{"error":"invalid_client\n"}`, "", ""},
+		{"a code that is not ASCII", `{"error":"é"}`, "", ""},
+		{"a line break", `{"error":"a","error_description":"one\ntwo"}`, "a", ""},
+		{"a line break at the end", `{"error":"a","error_description":"one\n"}`, "a", ""},
+		{"an escape sequence", `{"error":"a","error_description":"\u001b[31mred"}`, "a", ""},
+		{"DEL", `{"error":"a","error_description":"a\u007fb"}`, "a", ""},
+		{"not ASCII", `{"error":"a","error_description":"café"}`, "a", ""},
+		{"a control character after the limit", `{"error":"a","error_description":"` + limit + `\u0000"}`, "a", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := refused(t, newClient(t, by(roundTrip(func(*http.Request) (*http.Response, error) { return jsonAnswer(400, test.body), nil }))))
+			assert.Equal(t, []string{test.code, test.description}, []string{e.Code, e.Description})
+			assert.Contains(t, e.Error(), test.code)
+			assert.Contains(t, e.Error(), test.description)
 		})
 	}
 }

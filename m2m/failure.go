@@ -3,37 +3,33 @@ package m2m
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
+	"regexp"
+	"strings"
 	"syscall"
 
 	"golang.org/x/oauth2"
 )
 
-// What the other side wrote may repeat the secret, in pieces or in any coding. So
-// none of it is shown as it came: what we know beforehand is recognized, and the
-// rest is left out.
+const (
+	maxDescription = 200
+	maxEcho        = 7 // characters of the secret in a row that may be coincidence
+)
 
-// codes are those of RFC 6749, sections 5.2 and 4.1.2.1, and RFC 8707.
-var codes = []string{
-	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
-	"access_denied", "server_error", "temporarily_unavailable",
-	"invalid_target",
-}
+var (
+	codeSyntax = regexp.MustCompile(`^[ !#-\[\]-~]{1,64}$`) // RFC 6749, section 5.2, with a limit
+	printable  = regexp.MustCompile(`^[ -~]+$`)
 
-// descriptions are Logto's; the one that names the application is not among them.
-var descriptions = []string{
-	"both `resource` and `organization_id` are not provided",
-	"resource indicator is missing, or unknown",
-	"only a single resource indicator value is supported for this grant type",
-	"client authentication failed",
-	"app has not associated with the organization",
-}
+	escapes = regexp.MustCompile(`%[[:xdigit:]]{2}|\\u[[:xdigit:]]{4}|&#?\w+;`)
+	special = regexp.MustCompile(`[^0-9A-Za-z]`)
+)
 
 // causes are errors with fixed texts that a transport may wrap.
 var causes = []error{
@@ -52,13 +48,11 @@ func (s *tokenSource) failure(err error) *Error {
 	case errors.As(err, &own):
 		return own.hinted(s.cfg)
 	case errors.As(err, &refused):
-		e := &Error{Status: refused.Response.StatusCode}
-		if slices.Contains(codes, refused.ErrorCode) {
-			e.Code = refused.ErrorCode
-		}
-		text := refused.ErrorDescription
-		if slices.Contains(descriptions, text) || text == "invalid client "+s.cfg.AppID {
-			e.Description = text
+		text := s.cfg.shown(refused.ErrorDescription, printable)
+		e := &Error{
+			Status:      refused.Response.StatusCode,
+			Code:        s.cfg.shown(refused.ErrorCode, codeSyntax),
+			Description: text[:min(len(text), maxDescription)],
 		}
 		return e.hinted(s.cfg)
 	case errors.As(err, &network):
@@ -68,9 +62,39 @@ func (s *tokenSource) failure(err error) *Error {
 	return unusable("the answer has no access_token, or a member of the wrong type")
 }
 
-// knownCause finds an error in which nothing of an answer can be, and leaves out
-// what is wrapped around it: net/http quotes there what it couldn't read.
-// Certificates come before the secret is sent.
+// shown returns text if it has this syntax, and no part of the secret in it as a
+// careless server would repeat it: as it is, with special characters escaped in any
+// way, in hexadecimal, in Base64, or in the Authorization header that was sent.
+func (cfg Config) shown(text string, syntax *regexp.Regexp) string {
+	if !syntax.MatchString(text) {
+		return ""
+	}
+	searched := plain(text) + " " + plain(escapes.ReplaceAllString(text, ""))
+	for _, form := range []string{
+		cfg.AppSecret,
+		hex.EncodeToString([]byte(cfg.AppSecret)),
+		base64.StdEncoding.EncodeToString([]byte(cfg.AppSecret)),
+		base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(cfg.AppID) + ":" + url.QueryEscape(cfg.AppSecret))),
+	} {
+		form = plain(form)
+		length := min(len(form), maxEcho+1)
+		for start := range len(form) - length + 1 {
+			if strings.Contains(searched, form[start:start+length]) {
+				return ""
+			}
+		}
+	}
+	return text
+}
+
+// plain returns what encodings don't change, the letters and digits, in lower case.
+func plain(text string) string {
+	return strings.ToLower(special.ReplaceAllString(text, ""))
+}
+
+// knownCause returns the part of err that can't quote an answer. net/http quotes
+// the bytes that it could not read, in which a server may have repeated the
+// Authorization header. Certificates are seen before the secret is sent.
 func knownCause(err error) error {
 	var operation *net.OpError
 	var lookup *net.DNSError

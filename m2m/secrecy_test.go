@@ -6,14 +6,16 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,11 +50,9 @@ func repeating(status int, contentType, format string) func(string) roundTrip {
 }
 
 // Wherever a server puts the secret, and however it writes it, the error is the
-// same as if it had said something else.
+// same as if it had said there what is never shown.
 func TestNoSecretInErrors(t *testing.T) {
 	const isJSON = "application/json"
-	reversed := []byte(appSecret)
-	slices.Reverse(reversed)
 	sent := basic("manager", appSecret)
 	for name, server := range map[string]func(text string) roundTrip{
 		"transport":          failing("malformed HTTP response %q"),
@@ -83,15 +83,37 @@ func TestNoSecretInErrors(t *testing.T) {
 				assertNoSecret(t, everything(e))
 				return told(e)
 			}
-			want := says("other")
+			want := says("é")
 			for _, text := range []string{
-				appSecret, appSecret[:5], strings.ToUpper(appSecret), string(reversed), strings.Join(strings.Split(appSecret, ""), " "),
-				"Basic " + sent, sent[5:], base64.StdEncoding.EncodeToString([]byte(appSecret)), hex.EncodeToString([]byte(appSecret)),
-				url.QueryEscape("a b/" + appSecret),
+				appSecret, appSecret[:8], appSecret[8:], strings.ToUpper(appSecret), strings.Join(strings.Split(appSecret, ""), " "),
+				"Basic " + sent, sent[5:], sent[:len(sent)/2+4], base64.StdEncoding.EncodeToString([]byte(appSecret)), hex.EncodeToString([]byte(appSecret)),
+				url.QueryEscape("a b/" + appSecret), "&" + appSecret + ";", strings.Repeat("long ", 38) + appSecret, strings.Repeat("long ", 50) + appSecret,
 			} {
 				assert.Equal(t, want, says(text), text)
 			}
 		})
+	}
+}
+
+// A secret with special characters comes back in other ways too.
+func TestNoSecretInDescriptions(t *testing.T) {
+	for _, secret := range []string{"p%+ é:/Z&q9x'W2<~", "p%+:Z&q'W2<~", "a%41b", "s3", "!&!"} {
+		escaped := url.QueryEscape(secret)
+		quoted, err := json.Marshal(secret)
+		require.NoError(t, err)
+		for _, form := range []string{
+			secret, escaped, strings.ToLower(escaped), url.PathEscape(secret), strings.ReplaceAll(escaped, "%27", "'"),
+			basic("manager", escaped), basic("manager", secret), strings.TrimRight(basic("manager", escaped), "="), url.QueryEscape(basic("manager", escaped)),
+			base64.URLEncoding.EncodeToString([]byte("manager:" + escaped)), base64.StdEncoding.EncodeToString([]byte(secret)),
+			string(quoted), strconv.QuoteToASCII(secret), html.EscapeString(secret), hex.EncodeToString([]byte(secret)), fmt.Sprintf("% X", secret),
+		} {
+			body, err := json.Marshal(map[string]string{"error": "invalid_client", "error_description": "not one of ours: " + form})
+			require.NoError(t, err)
+			client := newClient(t, func(c *m2m.Config) { c.AppSecret = secret }, by(roundTrip(func(*http.Request) (*http.Response, error) {
+				return jsonAnswer(401, string(body)), nil
+			})))
+			assert.Empty(t, refused(t, client).Description, "%s as %s", secret, form)
+		}
 	}
 }
 
