@@ -35,7 +35,7 @@ func demoTenant(audience string) logtotest.Tenant {
 			{Name: "manager", Scopes: map[string][]string{audience: {readProducts, writeProducts}}},
 			{Name: "reader", Scopes: map[string][]string{audience: {readProducts}}},
 			// The Management API is there without being declared.
-			{Name: "administrator", Scopes: map[string][]string{m2m.ManagementAPI("default"): {"all"}}},
+			{Name: "administrator", Scopes: map[string][]string{m2m.ManagementResource("default"): {"all"}}},
 		},
 		Applications: []logtotest.Application{
 			{ID: "shop-manager", Secret: "shop-manager-secret", Roles: []string{"manager", "administrator"}},

@@ -17,7 +17,7 @@ func TestManagementAPI(t *testing.T) {
 			Endpoint:          f.logto.Endpoint(),
 			AppID:             application,
 			AppSecret:         application + "-secret",
-			Resource:          m2m.ManagementAPI("default"),
+			Resource:          m2m.ManagementResource("default"),
 			Scopes:            []string{"all"},
 			AcceptFewerScopes: true,
 		})

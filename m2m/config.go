@@ -47,12 +47,13 @@ type Config struct {
 	InsecureHTTP bool
 }
 
-// ManagementAPI returns the resource indicator of a tenant's Management API, whose
-// scope is "all". The tenant of a self-hosted Logto is "default", whatever its host.
+// ManagementResource returns the resource indicator of a tenant's Management API,
+// whose scope is "all". The tenant of a self-hosted Logto is "default", whatever its
+// host.
 //
 // On Logto Cloud, a custom domain can't be used for it: set Endpoint to
 // https://{tenantID}.logto.app, and call the API there.
-func ManagementAPI(tenantID string) string {
+func ManagementResource(tenantID string) string {
 	return "https://" + tenantID + ".logto.app/api"
 }
 

@@ -123,7 +123,7 @@ func basic(id, secret string) string {
 	return base64.StdEncoding.EncodeToString([]byte(id + ":" + secret))
 }
 
-func TestManagementAPI(t *testing.T) {
-	assert.Equal(t, "https://default.logto.app/api", m2m.ManagementAPI("default"))
-	assert.Equal(t, "https://abc123.logto.app/api", m2m.ManagementAPI("abc123"))
+func TestManagementResource(t *testing.T) {
+	assert.Equal(t, "https://default.logto.app/api", m2m.ManagementResource("default"))
+	assert.Equal(t, "https://abc123.logto.app/api", m2m.ManagementResource("abc123"))
 }

@@ -112,10 +112,10 @@ func targetHint(resource string) string {
 		return "set Resource to the API's resource indicator in Logto"
 	case strings.HasSuffix(resource, "/"):
 		return "Resource ends in a slash: it has to be the API's resource indicator in Logto, to the letter"
-	case resource == ManagementAPI("default"):
+	case resource == ManagementResource("default"):
 		return "Resource is that of a self-hosted Logto's Management API: on Logto Cloud it has the tenant's ID in it"
 	case strings.HasSuffix(resource, ".logto.app/api"):
-		return "Resource has to be this tenant's: a self-hosted Logto's is " + ManagementAPI("default")
+		return "Resource has to be this tenant's: a self-hosted Logto's is " + ManagementResource("default")
 	}
 	return "Resource has to be the API's resource indicator in Logto, to the letter: a slash at the end counts"
 }

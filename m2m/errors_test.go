@@ -24,7 +24,7 @@ func TestErrorsOfLogto(t *testing.T) {
 			"resource indicator is missing, or unknown", "a slash at the end counts"},
 		{"a slash too many", func(c *m2m.Config) { c.Resource += "/" }, 400, "invalid_target",
 			"resource indicator is missing, or unknown", "Resource ends in a slash"},
-		{"another tenant's Management API", func(c *m2m.Config) { c.Resource = m2m.ManagementAPI("other") }, 400, "invalid_target",
+		{"another tenant's Management API", func(c *m2m.Config) { c.Resource = m2m.ManagementResource("other") }, 400, "invalid_target",
 			"resource indicator is missing, or unknown", "a self-hosted Logto's is https://default.logto.app/api"},
 		{"wrong secret", func(c *m2m.Config) { c.AppSecret = "wrong" }, 401, "invalid_client",
 			"client authentication failed", "AppSecret is not, or no longer, a secret of this application"},

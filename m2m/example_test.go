@@ -62,9 +62,9 @@ func Example() {
 	// 200 [tea coffee]
 }
 
-func ExampleManagementAPI() {
+func ExampleManagementResource() {
 	// In place of a real Logto.
-	api := m2m.ManagementAPI("default")
+	api := m2m.ManagementResource("default")
 	logto := logtotest.NewServer(logtotest.Tenant{
 		Roles:        []logtotest.Role{{Name: "management", Scopes: map[string][]string{api: {"all"}}}},
 		Applications: []logtotest.Application{{ID: "console", Secret: "s3cret", Roles: []string{"management"}}},
@@ -75,7 +75,7 @@ func ExampleManagementAPI() {
 		Endpoint:  logto.Endpoint(),
 		AppID:     "console",
 		AppSecret: "s3cret",
-		Resource:  m2m.ManagementAPI("default"),
+		Resource:  m2m.ManagementResource("default"),
 		Scopes:    []string{"all"},
 	})
 	if err != nil {

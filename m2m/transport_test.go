@@ -170,7 +170,7 @@ func TestAThousand401s(t *testing.T) {
 // Keys that are dropped at Logto: the API refuses, and the next token is good.
 func TestRotationAtLogto(t *testing.T) {
 	logto, clock := newLogto(t)
-	client := newClient(t, at(logto, clock), scopes("all"), func(c *m2m.Config) { c.Resource, c.AcceptFewerScopes = m2m.ManagementAPI("default"), true })
+	client := newClient(t, at(logto, clock), scopes("all"), func(c *m2m.Config) { c.Resource, c.AcceptFewerScopes = m2m.ManagementResource("default"), true })
 	first := token(t, client)
 	logto.Rotate("")
 	logto.DropPrevious()

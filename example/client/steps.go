@@ -85,7 +85,7 @@ func (s settings) demoSessions() []session {
 			steps:  s.orders("acme"),
 		},
 		{
-			config: manager(m2m.ManagementAPI("default"), manageAll),
+			config: manager(m2m.ManagementResource("default"), manageAll),
 			holds:  []string{manageAll},
 			steps:  []step{s.listApplications()},
 		},
@@ -95,7 +95,7 @@ func (s settings) demoSessions() []session {
 // realSessions do the same with one application, whose roles nobody here knows.
 func (s settings) realSessions() []session {
 	shop := s.config(s.appID, s.appSecret, s.audience, readProducts, writeProducts)
-	management := s.config(s.appID, s.appSecret, m2m.ManagementAPI(s.tenantID), manageAll)
+	management := s.config(s.appID, s.appSecret, m2m.ManagementResource(s.tenantID), manageAll)
 	inOrganization := session{
 		config: s.config(s.appID, s.appSecret, s.audience, readOrders, writeOrders),
 		steps:  s.orders(s.organization),
