@@ -30,8 +30,8 @@ func New(cfg Config) (*Client, error) {
 		given.Transport = http.DefaultTransport
 	}
 	now := wallClock(cfg.Now)
-	source := newTokenSource(cfg, address+"/oidc/token", given, now)
-	tokens := &keeper{fetch: source.fetch, now: now}
+	fetcher := newFetcher(cfg, address+"/oidc/token", given, now)
+	tokens := &keeper{fetch: fetcher.fetch, now: now}
 	given.Transport = &transport{tokens: tokens, base: given.Transport, insecureHTTP: cfg.InsecureHTTP}
 	return &Client{tokens: tokens, api: &given}, nil
 }
@@ -65,6 +65,21 @@ func (c *Client) Token(ctx context.Context) (*oauth2.Token, error) {
 	own := *kept.token
 	return &own, nil
 }
+
+// TokenSource returns an [oauth2.TokenSource] whose Token method calls Token with
+// ctx. It is for libraries that take a TokenSource. [oauth2.NewClient] keeps a token
+// until shortly before it expires: unlike [Client.HTTPClient], it neither renews in
+// the background nor after a 401.
+func (c *Client) TokenSource(ctx context.Context) oauth2.TokenSource {
+	return tokenSource{c, ctx}
+}
+
+type tokenSource struct {
+	client *Client
+	ctx    context.Context
+}
+
+func (s tokenSource) Token() (*oauth2.Token, error) { return s.client.Token(s.ctx) }
 
 // HTTPClient returns a client for APIs. Its requests carry the token, in place of
 // an Authorization header of their own; the context of a request also bounds the

@@ -87,7 +87,7 @@ func TestConfigHidesTheSecret(t *testing.T) {
 	require.NoError(t, err)
 
 	var out bytes.Buffer
-	for _, v := range []any{cfg, &cfg, client, *client, client.HTTPClient(), client.HTTPClient().Transport, struct{ C m2m.Config }{cfg}} {
+	for _, v := range []any{cfg, &cfg, client, *client, client.HTTPClient(), client.HTTPClient().Transport, client.TokenSource(t.Context()), struct{ C m2m.Config }{cfg}} {
 		fmt.Fprintf(&out, "%v %+v %#v\n", v, v, v)
 		slog.New(slog.NewTextHandler(&out, nil)).Info("text", "v", v)
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("json", "v", v)

@@ -69,14 +69,14 @@ func (e *Error) clone() *Error {
 	return &own
 }
 
-func (s *tokenSource) scopesMissing(scopes []string) *Error {
+func (f *fetcher) scopesMissing(scopes []string) *Error {
 	e := &Error{
 		Status:        http.StatusOK,
 		Hint:          "in Logto, assign the application a machine-to-machine role that has them; or set AcceptFewerScopes",
 		MissingScopes: scopes,
 		cause:         errors.New("not granted: " + strings.Join(scopes, " ")),
 	}
-	if s.cfg.OrganizationID != "" {
+	if f.cfg.OrganizationID != "" {
 		e.Hint = "in Logto, assign the application an organization role that has them; or set AcceptFewerScopes"
 	}
 	return e

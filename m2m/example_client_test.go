@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 
+	"golang.org/x/oauth2"
+
 	"github.com/logtoguard/logtoguard/logtotest"
 	"github.com/logtoguard/logtoguard/m2m"
 )
@@ -89,4 +91,24 @@ func ExampleClient_Token() {
 	// Output:
 	// Bearer true read:products
 	// not granted: [write:products]
+}
+
+// For libraries that take a TokenSource, as those for gRPC and for Google's APIs do.
+func ExampleClient_TokenSource() {
+	logto := warehouse()
+	defer logto.Close()
+
+	var source oauth2.TokenSource = caller(logto, "read:products").TokenSource(context.Background())
+	for range 2 {
+		token, err := source.Token()
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(token.Type(), token.Valid())
+	}
+	fmt.Println("asked Logto:", logto.Requests("/oidc/token"))
+	// Output:
+	// Bearer true
+	// Bearer true
+	// asked Logto: 1
 }

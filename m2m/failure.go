@@ -40,21 +40,21 @@ var causes = []error{
 var errUnreadable = errors.New("no answer that can be read as HTTP")
 
 // failure makes an Error of what x/oauth2 returned.
-func (s *tokenSource) failure(err error) *Error {
+func (f *fetcher) failure(err error) *Error {
 	var own *Error
 	var refused *oauth2.RetrieveError
 	var network *url.Error
 	switch {
 	case errors.As(err, &own):
-		return own.hinted(s.cfg)
+		return own.hinted(f.cfg)
 	case errors.As(err, &refused):
-		text := s.cfg.shown(refused.ErrorDescription, printable)
+		text := f.cfg.shown(refused.ErrorDescription, printable)
 		e := &Error{
 			Status:      refused.Response.StatusCode,
-			Code:        s.cfg.shown(refused.ErrorCode, codeSyntax),
+			Code:        f.cfg.shown(refused.ErrorCode, codeSyntax),
 			Description: text[:min(len(text), maxDescription)],
 		}
-		return e.hinted(s.cfg)
+		return e.hinted(f.cfg)
 	case errors.As(err, &network):
 		network.Err = knownCause(network.Err)
 		return &Error{cause: network}

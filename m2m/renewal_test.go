@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/logtoguard/logtoguard/logtotest"
 	"github.com/logtoguard/logtoguard/m2m"
@@ -211,5 +212,37 @@ func TestAContextBoundsItsCallerOnly(t *testing.T) {
 		cancel()
 		_, err := client.Token(ended)
 		require.NoError(t, err, "there is nothing to wait for")
+	})
+}
+
+func TestTokenSource(t *testing.T) {
+	w := newWorld(accept("token-1", "token-2"))
+	client := newClient(t, by(w), clocked(w.clock))
+	source := client.TokenSource(t.Context())
+	for range 2 {
+		got, err := source.Token()
+		require.NoError(t, err)
+		require.Equal(t, "token-1", got.AccessToken)
+	}
+	w.clock.Advance(time.Hour)
+	got, err := source.Token()
+	require.NoError(t, err)
+	require.Equal(t, "token-2", got.AccessToken, "the Client decides when a token is too old")
+
+	ctx := context.WithValue(t.Context(), oauth2.HTTPClient, &http.Client{Transport: w})
+	require.Equal(t, 200, do(t, oauth2.NewClient(ctx, source), http.MethodGet, "https://api.example/", nil).StatusCode)
+	require.Equal(t, []string{"Bearer token-2"}, w.seen)
+}
+
+func TestTokenSourceOfAnEndedContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		got, err := newClient(t, by(roundTrip(hang))).TokenSource(ctx).Token()
+		require.Nil(t, got)
+		var e *m2m.Error
+		require.ErrorAs(t, err, &e)
+		require.ErrorIs(t, e, context.Canceled)
+		time.Sleep(time.Minute) // the bubble's: the request to Logto goes on
 	})
 }

@@ -21,15 +21,15 @@ const (
 	defaultLifetime = time.Minute
 )
 
-// A tokenSource asks Logto for tokens, once per call, and judges the answers.
-type tokenSource struct {
+// A fetcher asks Logto for tokens, once per call, and judges the answers.
+type fetcher struct {
 	cfg         Config
 	credentials *clientcredentials.Config
 	client      *http.Client
 	now         func() time.Time
 }
 
-func newTokenSource(cfg Config, tokenURL string, client http.Client, now func() time.Time) *tokenSource {
+func newFetcher(cfg Config, tokenURL string, client http.Client, now func() time.Time) *fetcher {
 	cfg.Scopes = distinct(cfg.Scopes)
 	client.Transport = &strictTransport{base: endpoint.SingleUse(client.Transport)}
 	parameters := url.Values{}
@@ -39,7 +39,7 @@ func newTokenSource(cfg Config, tokenURL string, client http.Client, now func() 
 	if cfg.OrganizationID != "" {
 		parameters.Set("organization_id", cfg.OrganizationID)
 	}
-	return &tokenSource{
+	return &fetcher{
 		cfg: cfg,
 		credentials: &clientcredentials.Config{
 			ClientID:       cfg.AppID,
@@ -68,20 +68,20 @@ func distinct(scopes []string) []string {
 
 // fetch asks on a context of its own: the request is for all who wait for a token,
 // and must not end when the caller that happened to come first gives up.
-func (s *tokenSource) fetch() (*grant, *Error) {
+func (f *fetcher) fetch() (*grant, *Error) {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
-	asked := s.now()
-	answer, err := s.credentials.Token(context.WithValue(ctx, oauth2.HTTPClient, s.client))
+	asked := f.now()
+	answer, err := f.credentials.Token(context.WithValue(ctx, oauth2.HTTPClient, f.client))
 	if err != nil {
-		return nil, s.failure(err)
+		return nil, f.failure(err)
 	}
-	return s.judge(answer, asked)
+	return f.judge(answer, asked)
 }
 
 // judge makes a grant of a successful answer. It takes the members by their exact
 // names, which x/oauth2's own fields don't.
-func (s *tokenSource) judge(answer *oauth2.Token, asked time.Time) (*grant, *Error) {
+func (f *fetcher) judge(answer *oauth2.Token, asked time.Time) (*grant, *Error) {
 	access, _ := answer.Extra("access_token").(string)
 	kind, _ := answer.Extra("token_type").(string)
 	lifetime, timed := lifetimeOf(answer.Extra("expires_in"))
@@ -96,8 +96,8 @@ func (s *tokenSource) judge(answer *oauth2.Token, asked time.Time) (*grant, *Err
 	case !worded && answer.Extra("scope") != nil:
 		return nil, unusable("the answer's scope is not a string")
 	}
-	if missing := missingScopes(s.cfg.Scopes, scope); len(missing) > 0 && !s.cfg.AcceptFewerScopes {
-		return nil, s.scopesMissing(missing)
+	if missing := missingScopes(f.cfg.Scopes, scope); len(missing) > 0 && !f.cfg.AcceptFewerScopes {
+		return nil, f.scopesMissing(missing)
 	}
 	token := &oauth2.Token{AccessToken: access, TokenType: "Bearer", Expiry: asked.Add(lifetime)}
 	return newGrant(token.WithExtra(map[string]any{"scope": scope}), lifetime), nil
