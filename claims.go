@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/logtoguard/logtoguard/internal/safetext"
 )
 
 // Claims are what a verified access token says. They can't be changed once made:
@@ -182,9 +184,9 @@ func (c *Claims) GoString() string { return c.String() }
 func (c *Claims) LogValue() slog.Value {
 	c = c.get()
 	return slog.GroupValue(
-		slog.String("subject", quoteOdd(c.subject)),
-		slog.String("client_id", quoteOdd(c.clientID)),
-		slog.String("organization_id", quoteOdd(c.organization)),
+		slog.String("subject", safetext.Quote(c.subject)),
+		slog.String("client_id", safetext.Quote(c.clientID)),
+		slog.String("organization_id", safetext.Quote(c.organization)),
 	)
 }
 

@@ -1,6 +1,7 @@
 package logtoguard
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,8 +11,80 @@ import (
 	"strings"
 	"time"
 
+	"github.com/logtoguard/logtoguard/internal/clock"
 	"github.com/logtoguard/logtoguard/internal/endpoint"
 )
+
+// Config says whose tokens are accepted, and for which API. Endpoint and
+// Audience (or OrganizationTokens) have to be set; the zero value of everything
+// else is the strict one, and no setting takes a check away.
+type Config struct {
+	// Endpoint is Logto's endpoint, https://{tenant-id}.logto.app or your own
+	// domain: Logto's setting ENDPOINT. Tokens have to be issued by Endpoint + "/oidc".
+	// A trailing slash is tolerated.
+	Endpoint string
+
+	// CustomDomains are further endpoints of the same tenant, written like
+	// Endpoint. Logto issues tokens in the name of the domain that a client used.
+	CustomDomains []string
+
+	// Audience holds this API's resource indicators, exactly as registered in
+	// Logto. Several are for one API that changes its indicator; another API is
+	// another guard.
+	Audience []string
+
+	// OrganizationTokens accepts organization tokens, whose audience is
+	// urn:logto:organization:{id}, instead of tokens for an API resource.
+	// Audience is empty then.
+	OrganizationTokens bool
+
+	// JWKSURL is where the keys are fetched. Default: Endpoint + "/oidc/jwks".
+	// Set it where this server reaches Logto under another name than its clients do.
+	JWKSURL string
+
+	// ClockSkew is by how much this server's clock may differ from Logto's when
+	// exp and nbf are judged. Default: 5 s. Negative: none. At most 5 minutes.
+	ClockSkew time.Duration
+
+	// TokenCacheSize is how many verified tokens are remembered. 0: 10,000.
+	// Negative: none. Every request is judged by the time, the key and Check all the
+	// same; only the signature is not computed anew. A usual token of 530 bytes takes
+	// about 1.4 kB, so 14 MiB in all at the default; one that takes more than 4 KiB
+	// counts once per started 4 KiB, so that 10,000 take about 40 MiB at the most.
+	TokenCacheSize int
+
+	// Check runs on every request after the token was verified. An error refuses
+	// the request: an *[Error] with status 401, 403, 429 or 503 is answered as it
+	// is, the end of a context is a 503, and anything else is a 401 that does not
+	// show the error's text. For what a token can't know: a user who was locked out, say.
+	Check func(context.Context, *Claims) error
+
+	// ErrorHandler writes the status and the body of a refusal; WWW-Authenticate,
+	// Retry-After and Cache-Control are set already. Default: [WriteError].
+	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
+
+	// Metadata tells clients where this API's tokens come from (RFC 9728); every
+	// challenge then names its address. Default: nothing is told.
+	Metadata *Metadata
+
+	// HTTPClient fetches the keys, within 5 s or its Timeout. It is copied, and its
+	// *[http.Transport] too: each fetch has a connection of its own. It follows
+	// redirects only within one scheme, host and port. Its Transport must honor
+	// request contexts. Default: http.DefaultTransport.
+	HTTPClient *http.Client
+
+	// Logger gets refusals at Debug, changes of keys at Info, and failures to
+	// fetch them at Warn. Default: slog.Default() at the time of New.
+	Logger *slog.Logger
+
+	// Now is the clock for all judgements of time, the age of the keys included.
+	// Default: time.Now.
+	Now func() time.Time
+
+	// InsecureHTTP allows http:// for hosts that are not loopback, as in a compose
+	// network. Whoever can change that traffic can make tokens.
+	InsecureHTTP bool
+}
 
 const (
 	defaultClockSkew = 5 * time.Second
@@ -33,7 +106,7 @@ func (cfg Config) settle() (settings, error) {
 	var f faults
 	s := settings{
 		logger:     cfg.Logger,
-		now:        wallClock(cfg.Now),
+		now:        clock.Wall(cfg.Now),
 		httpClient: cfg.HTTPClient,
 	}
 	if s.logger == nil {
@@ -65,15 +138,6 @@ func (cfg Config) settle() (settings, error) {
 	}
 	cfg.warn(s.logger)
 	return s, nil
-}
-
-// wallClock leaves the monotonic clock out of comparisons: it stands still while a
-// machine sleeps, and keys and tokens grow older.
-func wallClock(now func() time.Time) func() time.Time {
-	if now == nil {
-		now = time.Now
-	}
-	return func() time.Time { return now().Round(0) }
 }
 
 func skew(d time.Duration) time.Duration {

@@ -1,7 +1,6 @@
 package logtoguard
 
 import (
-	"encoding/base64"
 	"errors"
 	"math"
 	"strings"
@@ -9,6 +8,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/logtoguard/logtoguard/internal/strict"
 )
 
 const maxTokenSize = 16 << 10
@@ -31,27 +32,16 @@ func parseToken(compact string) (t token, e *Error) {
 	default:
 		return t, malformedToken.because(nil)
 	}
-	// encoding/base64 skips line breaks, even when strict.
-	if strings.ContainsAny(compact, "\r\n") {
-		return t, malformedToken.because(nil)
-	}
-	all := []byte(compact)
 	first, last := strings.IndexByte(compact, '.'), strings.LastIndexByte(compact, '.')
 	var errs [3]error
-	t.header, errs[0] = decodeBase64(all[:first])
-	t.payload, errs[1] = decodeBase64(all[first+1 : last])
-	t.signature, errs[2] = decodeBase64(all[last+1:])
-	t.signed = all[:last]
+	t.header, errs[0] = strict.DecodeBase64URL(compact[:first])
+	t.payload, errs[1] = strict.DecodeBase64URL(compact[first+1 : last])
+	t.signature, errs[2] = strict.DecodeBase64URL(compact[last+1:])
 	if err := errors.Join(errs[:]...); err != nil {
 		return t, malformedToken.because(err)
 	}
+	t.signed = []byte(compact[:last])
 	return t, nil
-}
-
-func decodeBase64(encoded []byte) ([]byte, error) {
-	decoded := make([]byte, base64.RawURLEncoding.DecodedLen(len(encoded)))
-	_, err := base64.RawURLEncoding.Strict().Decode(decoded, encoded)
-	return decoded, err
 }
 
 // jsonValue is a member's value as it was sent: unlike a Go type it tells null
@@ -122,17 +112,4 @@ func (v *jsonValue) instant() (t time.Time, ok bool) {
 	}
 	whole, fraction := math.Modf(v.number)
 	return time.Unix(int64(whole), int64(fraction*1e9)), true
-}
-
-var errNotAnObject = errors.New("not a JSON object")
-
-// decodeObject decodes one JSON object: member names match exactly, a duplicate
-// name at any depth, invalid UTF-8 and trailing data are errors.
-// go-json-experiment does that by default, which encoding/json can't (it is the
-// origin of Go's own encoding/json/v2).
-func decodeObject(data []byte, v any) error {
-	if jsontext.Value(data).Kind() != '{' {
-		return errNotAnObject
-	}
-	return json.Unmarshal(data, v)
 }

@@ -1,6 +1,7 @@
 package logtoguard
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"math"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/logtoguard/logtoguard/internal/safetext"
 )
 
 // What errors.Is finds in an [*Error]. Its status is 401, but for a malformed header
@@ -125,25 +128,13 @@ func (e *Error) Challenge() string {
 	return strings.TrimSpace("Bearer " + strings.Join(parameters, ", "))
 }
 
-// quote makes a quoted-string of RFC 9110, section 5.6.4. What may not stand in
-// one, or not in every header parser's, becomes a question mark.
+// quote makes a quoted-string of RFC 9110, section 5.6.4, of what every header parser
+// takes.
 func quote(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r < ' ' || r > '~':
-			b.WriteByte('?')
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
+	return `"` + quotedPairs.Replace(safetext.Printable(s)) + `"`
 }
+
+var quotedPairs = strings.NewReplacer(`"`, `\"`, `\`, `\\`)
 
 // WriteError is the default answer to an [*Error]: its status, WWW-Authenticate,
 // Retry-After, Cache-Control: no-store, and the body
@@ -260,4 +251,8 @@ func answerable(status int) bool {
 		return true
 	}
 	return false
+}
+
+func isContextEnd(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -9,12 +9,13 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/lestrrat-go/jwx/v2/jwk"
+
+	"github.com/logtoguard/logtoguard/internal/strict"
 )
 
 const (
@@ -100,7 +101,7 @@ func parseKeySet(body []byte) (map[string]*key, []skippedKey, error) {
 // parseKey returns the kid also of a key that can't be used, as far as it can be read.
 func parseKey(raw []byte) (k *key, id string, err error) {
 	var members map[string]jsontext.Value
-	if err := decodeObject(raw, &members); err != nil {
+	if err := strict.UnmarshalObject(raw, &members); err != nil {
 		return nil, "", err
 	}
 	// What is no string is for jwx to complain of.
@@ -147,10 +148,10 @@ var keyNumbers = []string{"x", "y", "n", "e"}
 
 func isBase64URL(value jsontext.Value) bool {
 	var text string
-	if json.Unmarshal(value, &text) != nil || strings.ContainsAny(text, "\r\n") {
+	if json.Unmarshal(value, &text) != nil {
 		return false
 	}
-	_, err := decodeBase64([]byte(text))
+	_, err := strict.DecodeBase64URL(text)
 	return err == nil
 }
 

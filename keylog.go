@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/logtoguard/logtoguard/internal/safetext"
 )
 
 // What is logged of the keys: how they change, and what they lack.
@@ -13,7 +15,7 @@ const mostTold = 10
 
 func (ks *keySet) logSkipped(skipped []skippedKey) {
 	for _, s := range skipped[:min(len(skipped), mostTold)] {
-		ks.logger.Warn("logtoguard: skipped a key of the key set", "kid", loggable(s.id), "why", plainText(s.why))
+		ks.logger.Warn("logtoguard: skipped a key of the key set", "kid", safetext.Word(s.id), "why", safetext.Text(s.why))
 	}
 	if more := len(skipped) - mostTold; more > 0 {
 		ks.logger.Warn("logtoguard: skipped further keys of the key set", "count", more)
@@ -29,7 +31,7 @@ func (ks *keySet) logChange(old, state *keyState) {
 		if len(state.keys) == 0 {
 			consequence = "no token can be judged"
 		}
-		ks.logger.Warn("logtoguard: fetching the keys failed: "+consequence, "error", plainText(state.failure.Error()))
+		ks.logger.Warn("logtoguard: fetching the keys failed: "+consequence, "error", safetext.Text(state.failure.Error()))
 	case state.failure == nil && old.failure != nil:
 		ks.logger.Warn("logtoguard: fetching the keys works again",
 			"failures", old.failures, "outage", state.confirmed.Sub(old.outage))
@@ -51,7 +53,7 @@ func difference(a, b map[string]*key) string {
 	var kids []string
 	for kid, k := range a {
 		if b[kid] != k && k.algorithm != "" {
-			kids = append(kids, loggable(kid))
+			kids = append(kids, safetext.Word(kid))
 		}
 	}
 	slices.Sort(kids)
@@ -59,16 +61,4 @@ func difference(a, b map[string]*key) string {
 		kids = append(kids[:mostTold], fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(kids, " ")
-}
-
-// plainText makes the text of an error fit for any handler: what whoever answers in
-// Logto's place has sent may stand in it.
-func plainText(s string) string {
-	const most = 512
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, s[:min(len(s), most)])
 }

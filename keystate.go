@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"github.com/logtoguard/logtoguard/internal/safetext"
 )
 
 const (
@@ -104,7 +106,7 @@ func (s *keyState) absence(now time.Time) *Error {
 
 // told is what callers get to know of a failure. It is not wrapped: the fetch's own
 // time-out must not look like the end of the caller's context.
-func told(failure error) error { return errors.New(plainText(failure.Error())) }
+func told(failure error) error { return errors.New(safetext.Text(failure.Error())) }
 
 // retire marks the keys of old that are not in use any more.
 func retire(old, inUse map[string]*key) {

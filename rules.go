@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/logtoguard/logtoguard/internal/strict"
 )
 
 // What a token has to be, before its signature is looked at: its header and its claims.
@@ -27,7 +29,7 @@ func parseHeader(data []byte) (h header, e *Error) {
 		Crit jsonValue `json:"crit"`
 		Kid  jsonValue `json:"kid"`
 	}
-	if err := decodeObject(data, &members); err != nil {
+	if err := strict.UnmarshalObject(data, &members); err != nil {
 		return h, malformedToken.because(err)
 	}
 	if typ, _ := members.Typ.text(); !isAccessToken(typ) {
@@ -90,7 +92,7 @@ type payload struct {
 // judge makes Claims of a token's payload if they are valid for this API, now.
 func (p *policy) judge(data []byte, issuer *string) (*Claims, *Error) {
 	var in payload
-	if err := decodeObject(data, &in); err != nil {
+	if err := strict.UnmarshalObject(data, &in); err != nil {
 		return nil, malformedToken.because(err)
 	}
 	c := &Claims{payload: data}
@@ -218,7 +220,7 @@ func actor(act []byte) string {
 	var members struct {
 		Subject jsonValue `json:"sub"`
 	}
-	if decodeObject(act, &members) != nil {
+	if strict.UnmarshalObject(act, &members) != nil {
 		return ""
 	}
 	subject, _ := members.Subject.text()

@@ -6,10 +6,11 @@ import (
 	"log/slog"
 	"maps"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/logtoguard/logtoguard/internal/safetext"
 )
 
 // Stats are a guard's counters since it was made. A request whose context ended
@@ -81,10 +82,10 @@ func (g *Guard) conclude(ctx context.Context, err error, seen about) {
 	}
 	attrs := []slog.Attr{slog.String("reason", e.Reason), slog.Int("status", e.Status)}
 	if seen.kid != "" {
-		attrs = append(attrs, slog.String("kid", loggable(seen.kid)))
+		attrs = append(attrs, slog.String("kid", safetext.Word(seen.kid)))
 	}
 	if seen.issuer != "" {
-		attrs = append(attrs, slog.String("issuer", loggable(seen.issuer)))
+		attrs = append(attrs, slog.String("issuer", safetext.Word(seen.issuer)))
 	}
 	switch e.sentinel {
 	case ErrRefusedByCheck, ErrKeysUnavailable:
@@ -108,23 +109,4 @@ func (g *Guard) log() *slog.Logger {
 		return slog.Default()
 	}
 	return g.logger
-}
-
-func isContextEnd(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
-const maxLogged = 64
-
-// loggable cuts what a stranger wrote, and quotes it unless it is one plain word.
-func loggable(s string) string { return quoteOdd(s[:min(len(s), maxLogged)]) }
-
-// quoteOdd quotes what is not one plain word: a log line is no place for line
-// breaks, terminal escapes or forged attributes.
-func quoteOdd(s string) string {
-	odd := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"\\=", r) }
-	if strings.ContainsFunc(s, odd) {
-		return strconv.QuoteToASCII(s)
-	}
-	return s
 }
