@@ -54,7 +54,7 @@ func (c *tokenCache) get(token string) *Claims {
 
 // put remembers a token that was verified, unless its key was retired meanwhile.
 func (c *tokenCache) put(token string, claims *Claims) {
-	if c.verified != nil && !claims.key.retired.Load() {
+	if c.verified != nil && !claims.key.Retired() {
 		// The token is a part of the request's headers: don't keep those.
 		c.verified.Set(strings.Clone(token), claims)
 	}
@@ -66,7 +66,7 @@ func (c *tokenCache) sweep(now time.Time) {
 		return
 	}
 	for token, claims := range c.verified.All() {
-		if claims.key.retired.Load() || !now.Before(claims.validUntil) {
+		if claims.key.Retired() || !now.Before(claims.validUntil) {
 			c.verified.Invalidate(token)
 		}
 	}
@@ -78,9 +78,9 @@ func (c *tokenCache) clear() {
 	}
 }
 
-func (c *tokenCache) report(s *Stats) {
-	s.TokenCacheHits, s.TokenCacheMisses = c.hits.Load(), c.misses.Load()
-	if c.verified != nil {
-		s.TokenCacheEntries = c.verified.EstimatedSize()
+func (c *tokenCache) entries() int {
+	if c.verified == nil {
+		return 0
 	}
+	return c.verified.EstimatedSize()
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/logtoguard/logtoguard/internal/jwks"
 	"github.com/logtoguard/logtoguard/internal/safetext"
 )
 
@@ -32,11 +33,11 @@ type Claims struct {
 
 	// accepted: somebody has said that this organization is the one being served.
 	accepted bool
-	// guard made these claims, and answers for the route checks.
-	guard *Guard
+	// responder is that of the guard that made these claims.
+	responder *responder
 
-	// What a verified token depends on from now on: see Guard.known.
-	key                   *key
+	// What a verified token depends on from now on: see verifier.recheck.
+	key                   *jwks.Key
 	validFrom, validUntil time.Time
 }
 
@@ -60,10 +61,11 @@ func (c *Claims) Issuer() string { return c.get().issuer }
 // Audience returns a copy of aud.
 func (c *Claims) Audience() []string { return slices.Clone(c.get().audience) }
 
-// Scopes returns a copy of the scopes as issued, for display: to decide by them
-// use HasScope, which minds the organization.
+// Scopes returns a copy of the scopes that the token holds, as [Claims.HasScope]
+// decides: none while it is bound to an organization that nobody has accepted.
+// [Claims.Decode] has what was issued.
 func (c *Claims) Scopes() []string {
-	if c.get().scope == "" {
+	if c.get().unaccepted() || c.get().scope == "" {
 		return nil
 	}
 	// A space is the only separator: RFC 6749, section 3.3.
@@ -101,7 +103,8 @@ func (c *Claims) CheckScope(scopes ...string) error {
 	return nil
 }
 
-func (c *Claims) checkAnyScope(scopes ...string) error {
+// CheckAnyScope is [Claims.CheckScope] for at least one of the scopes.
+func (c *Claims) CheckAnyScope(scopes ...string) error {
 	if slices.ContainsFunc(scopes, c.HasScope) {
 		return nil
 	}
@@ -121,7 +124,7 @@ func (c *Claims) missing(scopes []string) *Error {
 // refuse answers for the guard that made the claims.
 func (c *Claims) refuse(kind refusal) *Error {
 	e := kind.because(nil)
-	c.get().guard.own(e)
+	c.get().responder.own(e)
 	return e
 }
 
@@ -157,14 +160,15 @@ func (c *Claims) IssuedAt() time.Time { return c.get().issuedAt }
 func (c *Claims) ExpiresAt() time.Time { return c.get().expiresAt }
 
 // Decode stores the token's payload in the value that v points to, for claims
-// that the tenant's custom-claims script adds. Unlike encoding/json it matches
+// that the tenant's custom-claims script adds. v may keep and change what it is given:
+// it is a copy. Unlike encoding/json it matches
 // member names exactly: Roles is not roles. Numbers become float64 in an any; for
 // the digits as they were sent use a json.RawMessage.
 func (c *Claims) Decode(v any) error {
 	if c.get().payload == nil {
 		return errors.New("logtoguard: decode claims: there are none")
 	}
-	if err := json.Unmarshal(c.payload, v); err != nil {
+	if err := json.Unmarshal(slices.Clone(c.payload), v); err != nil {
 		return fmt.Errorf("logtoguard: decode claims: %w", err)
 	}
 	return nil
@@ -199,7 +203,11 @@ func (c *Claims) get() *Claims {
 	return c
 }
 
-type claimsKey struct{}
+type (
+	claimsKey struct{}
+	// optionalKey leads to the responder of a guard whose Optional let a request pass.
+	optionalKey struct{}
+)
 
 // ClaimsFromContext returns the claims of the request's token. It finds none
 // where the guard did not run, or where [Guard.Optional] let a request without a
@@ -214,3 +222,5 @@ func ClaimsFromContext(ctx context.Context) (*Claims, bool) {
 func ContextWithClaims(ctx context.Context, c *Claims) context.Context {
 	return context.WithValue(ctx, claimsKey{}, c)
 }
+
+func isOneScope(s string) bool { return s != "" && !strings.Contains(s, " ") }

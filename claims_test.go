@@ -79,6 +79,16 @@ func TestClaimsFromNowhere(t *testing.T) {
 	require.False(t, ok)
 }
 
+// A scribbler changes the bytes that it is decoded from.
+type scribbler struct{}
+
+func (*scribbler) UnmarshalJSON(data []byte) error {
+	for i := range data {
+		data[i] = 'x'
+	}
+	return nil
+}
+
 func TestClaimsCannotBeChanged(t *testing.T) {
 	c := claimsOf(t)(logtotest.Token{Scopes: []string{"a"}, Claims: map[string]any{"roles": []string{"x"}}})
 	c.Scopes()[0], c.Audience()[0] = "all", "https://other.api"
@@ -92,6 +102,7 @@ func TestClaimsCannotBeChanged(t *testing.T) {
 	require.NoError(t, c.Decode(&exact))
 	copy(std.Roles, `["y"]`)
 	copy(exact.Roles, `["y"]`)
+	require.NoError(t, c.Decode(&scribbler{}))
 
 	require.Equal(t, []string{"a"}, c.Scopes())
 	require.Equal(t, []string{guardtest.Shopping}, c.Audience())
@@ -103,7 +114,7 @@ func TestClaimsCannotBeChanged(t *testing.T) {
 	require.Equal(t, []string{"x"}, roles.Roles)
 }
 
-func TestScopesAsIssued(t *testing.T) {
+func TestScopes(t *testing.T) {
 	verify := claimsOf(t)
 	require.Empty(t, verify(logtotest.Token{}).Scopes())
 	for scope, want := range map[string][]string{
@@ -138,6 +149,26 @@ func TestCheckScope(t *testing.T) {
 	}
 }
 
+func TestCheckAnyScope(t *testing.T) {
+	verify := claimsOf(t)
+	c := verify(logtotest.Token{Scopes: []string{"a", "b"}})
+	for _, scopes := range [][]string{{"a"}, {"c", "b"}, {"a", "b"}} {
+		require.NoError(t, c.CheckAnyScope(scopes...))
+	}
+	bound := verify(logtotest.Token{OrganizationID: "acme", Scopes: []string{"a"}})
+	for _, refused := range []struct {
+		claims *logtoguard.Claims
+		scopes []string
+	}{{c, []string{"c", "d"}}, {c, []string{"a b"}}, {c, []string{""}}, {c, []string{}}, {nil, []string{"a"}}, {bound, []string{"a", "c"}}} {
+		err := refused.claims.CheckAnyScope(refused.scopes...)
+		var e *logtoguard.Error
+		require.ErrorAs(t, err, &e)
+		require.ErrorIs(t, err, logtoguard.ErrInsufficientScope)
+		require.Equal(t, 403, e.Status)
+		require.Equal(t, refused.scopes, append([]string{}, e.Scopes...))
+	}
+}
+
 func TestActor(t *testing.T) {
 	verify := claimsOf(t)
 	for act, want := range map[string]string{
@@ -161,11 +192,12 @@ func TestActor(t *testing.T) {
 func TestForOrganization(t *testing.T) {
 	verify := claimsOf(t)
 	c := verify(logtotest.Token{OrganizationID: "acme", Scopes: []string{"a"}})
-	require.Equal(t, []string{"a"}, c.Scopes(), "for display")
+	require.Empty(t, c.Scopes(), "as HasScope decides")
 	accepted, err := c.ForOrganization("acme")
 	require.NoError(t, err)
 	require.NotSame(t, c, accepted)
 	require.True(t, accepted.HasScope("a"))
+	require.Equal(t, []string{"a"}, accepted.Scopes())
 	require.NoError(t, accepted.CheckScope("a"))
 	require.Equal(t, "acme", accepted.OrganizationID())
 	require.False(t, c.HasScope("a"), "the claims that were asked stay as they were")

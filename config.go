@@ -98,15 +98,13 @@ type settings struct {
 	jwksURL    string
 	httpClient *http.Client
 	logger     *slog.Logger
-	now        func() time.Time
 }
 
-// settle reports every fault of the Config at once.
-func (cfg Config) settle() (settings, error) {
+// validate reports every fault of the Config at once.
+func (cfg Config) validate() (settings, error) {
 	var f faults
 	s := settings{
 		logger:     cfg.Logger,
-		now:        clock.Wall(cfg.Now),
 		httpClient: cfg.HTTPClient,
 	}
 	if s.logger == nil {
@@ -134,7 +132,7 @@ func (cfg Config) settle() (settings, error) {
 		audience:           slices.Clone(cfg.Audience),
 		organizationTokens: cfg.OrganizationTokens,
 		skew:               skew(cfg.ClockSkew),
-		now:                s.now,
+		now:                clock.Wall(cfg.Now),
 	}
 	cfg.warn(s.logger)
 	return s, nil
@@ -202,4 +200,46 @@ func (f *faults) audience(audience []string, organizationTokens bool) {
 			f.add("Audience[%d] is the audience of an organization: set OrganizationTokens instead, which accepts those of all organizations, and name the one being served with RequireOrganization", i)
 		}
 	}
+}
+
+// metadata makes the document once: it is the same for everybody.
+func (f *faults) metadata(cfg Config, issuers []string) metadata {
+	if cfg.Metadata == nil {
+		return metadata{}
+	}
+	if len(cfg.Audience) == 0 {
+		f.add("Metadata needs a resource indicator, the first of Audience: set one, or leave Metadata out, as with OrganizationTokens")
+		return metadata{}
+	}
+	m, resource := *cfg.Metadata, cfg.Audience[0]
+	identifier := f.address("Audience[0], as the resource of Metadata,", resource, "https://shopping.api", cfg.InsecureHTTP)
+	var at string
+	switch {
+	case m.URL != "":
+		at = f.metadataPath(m.URL, cfg.InsecureHTTP)
+	case identifier != nil:
+		m.URL, at = metadataURL(*identifier)
+	}
+	if m.Documentation != "" {
+		page, _, _ := strings.Cut(m.Documentation, "#")
+		f.address("Metadata.Documentation", page, "https://shopping.api/docs", true)
+	}
+	for i, scope := range m.Scopes {
+		if !isOneScope(scope) {
+			f.add("Metadata.Scopes[%d] is empty or has a space: give each scope as a string of its own", i)
+		}
+	}
+	return metadata{url: m.URL, path: at, document: m.document(resource, issuers)}
+}
+
+func (f *faults) metadataPath(address string, insecureHTTP bool) string {
+	const example = "https://shopping.api" + wellKnownPath
+	u := f.address("Metadata.URL", address, example, insecureHTTP)
+	if u == nil {
+		return ""
+	}
+	if u.Path != wellKnownPath && !strings.HasPrefix(u.Path, wellKnownPath+"/") {
+		f.add("Metadata.URL is not where clients look (RFC 9728, section 3.1): write it like %s", example)
+	}
+	return u.Path
 }

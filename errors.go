@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"math"
 	"net/http"
 	"slices"
@@ -166,6 +167,40 @@ func setHeaders(h http.Header, e *Error) {
 	}
 }
 
+// A responder is how one guard answers: claims keep it, so that the route checks
+// answer like the guard that made them. A nil one answers for claims of no guard.
+type responder struct {
+	metadata     string // the address of the API's metadata; "" if it has none
+	errorHandler func(http.ResponseWriter, *http.Request, *Error)
+	logger       *slog.Logger
+	refused      reasons
+}
+
+// own makes a refusal name the guard's metadata, and no other's.
+func (r *responder) own(e *Error) {
+	if r != nil {
+		e.metadata = r.metadata
+	}
+}
+
+func (r *responder) log() *slog.Logger {
+	if r == nil {
+		return slog.Default()
+	}
+	return r.logger
+}
+
+// answer refuses a request.
+func (r *responder) answer(w http.ResponseWriter, request *http.Request, err error) {
+	var e *Error
+	if r == nil || r.errorHandler == nil || !errors.As(err, &e) {
+		WriteError(w, request, err)
+		return
+	}
+	setHeaders(w.Header(), e)
+	r.errorHandler(w, request, e)
+}
+
 // A refusal is one way to refuse. Several may share a sentinel.
 type refusal struct {
 	sentinel    error
@@ -229,8 +264,11 @@ func (r refusal) retryIn(d time.Duration, cause error) *Error {
 	return e
 }
 
-// refusedBy makes the answer to an error that Config.Check returned.
+// refusedBy makes the answer to an error that Config.Check returned; nil is none.
 func refusedBy(err error) *Error {
+	if err == nil {
+		return nil
+	}
 	if e := (*Error)(nil); errors.As(err, &e) && e != nil && answerable(e.Status) {
 		own := e.clone()
 		own.sentinel, own.cause = ErrRefusedByCheck, err

@@ -30,12 +30,12 @@ func ExampleClaims() {
 		Claims:         map[string]any{"act": map[string]any{"sub": "support"}},
 	}, func(claims *logtoguard.Claims) {
 		fmt.Println("who:", claims.Subject(), "by:", claims.ClientID(), "machine:", claims.IsMachine(), "actor:", claims.Actor())
-		fmt.Println("where:", claims.Audience(), claims.OrganizationID(), "what:", claims.Scopes())
+		fmt.Println("where:", claims.Audience(), claims.OrganizationID(), "what, while nobody has accepted acme:", claims.Scopes())
 		fmt.Println("how long:", claims.ExpiresAt().Sub(claims.IssuedAt()), "from:", claims.Issuer() != "", "its own:", claims.ID() != "")
 	})
 	// Output:
 	// who: alice by: webshop machine: false actor: support
-	// where: [https://shopping.api] acme what: [read:orders write:orders]
+	// where: [https://shopping.api] acme what, while nobody has accepted acme: []
 	// how long: 1h0m0s from: true its own: true
 }
 
@@ -58,6 +58,17 @@ func ExampleClaims_CheckScope() {
 	verified(logtotest.Token{Scopes: []string{"delete:drafts"}}, func(claims *logtoguard.Claims) {
 		fmt.Println(remove(claims, "drafts"))
 		fmt.Println(remove(claims, "products"))
+	})
+	// Output:
+	// <nil>
+	// the token does not hold the scope that is needed
+}
+
+// Either scope is enough.
+func ExampleClaims_CheckAnyScope() {
+	verified(logtotest.Token{Scopes: []string{"read:products"}}, func(claims *logtoguard.Claims) {
+		fmt.Println(claims.CheckAnyScope("read:products", "admin"))
+		fmt.Println(claims.CheckAnyScope("write:products", "admin"))
 	})
 	// Output:
 	// <nil>

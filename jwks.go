@@ -1,226 +1,67 @@
 package logtoguard
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rsa"
+	"context"
 	"errors"
 	"fmt"
-	"math/big"
-	"slices"
-	"sync/atomic"
+	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-	"github.com/lestrrat-go/jwx/v2/jwk"
-
-	"github.com/logtoguard/logtoguard/internal/strict"
+	"github.com/logtoguard/logtoguard/internal/jwks"
 )
 
-const (
-	maxKeys        = 1000
-	minRSABits     = 2048
-	maxRSABits     = 8192 // crypto/tls has the same: each signature takes the square of it
-	minRSAExponent = 3
-)
+// keySet holds Logto's keys, which package internal/jwks fetches and keeps. This is
+// what the guard relies on:
+//
+//   - Loading starts in the background, and is repeated every 5 minutes (±10 %).
+//     After a failure it is repeated after 1 s, 2 s, 4 s, up to 1 minute; the last good
+//     keys serve on, for at most 24 hours since Logto confirmed them.
+//   - A key that is gone from Logto's answer is retired at once, with all tokens that
+//     it signed. Keys are compared by their material, not by their kid.
+//   - No request waits while its key is known. Before the first keys, a request waits
+//     for the fetch that is under way. A request under an absent kid waits for a fetch
+//     that begins after it came: three such fetches are made at once, then one every
+//     2 s. It waits for 5 s at most, among at most 10,000.
+//   - Only the issuer's answer makes a key unknown (401). Where there is none, the
+//     keys are unavailable (503).
+//   - Only 200 with a key set of at most 1 MiB and at least one usable key replaces
+//     keys. Unusable keys are skipped. Redirects are followed within one origin.
+type keySet struct{ *jwks.Set }
 
-// A key verifies the signatures of one algorithm. The same key keeps the same
-// pointer from one fetch to the next.
-type key struct {
-	id string
-	// algorithm is the one that fits the key's type and curve, or "" if the key
-	// is declared for another.
-	algorithm string
-	public    crypto.PublicKey
-	// retired: the issuer no longer publishes it.
-	retired atomic.Bool
+func newKeySet(s settings, afterFetch func(time.Time)) keySet {
+	return keySet{jwks.New(jwks.Config{
+		URL: s.jwksURL, HTTPClient: s.httpClient, Now: s.policy.now, Logger: s.logger, AfterFetch: afterFetch,
+	})}
 }
 
-func (k *key) equal(other *key) bool {
-	public, ok := k.public.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && k.algorithm == other.algorithm && public.Equal(other.public)
-}
-
-// skippedKey is a key that can't be used, and why.
-type skippedKey struct{ id, why string }
-
-var (
-	errNoUsableKey = errors.New("no usable key")
-	errOddKey      = errors.New("its type or curve is unknown, or a member is wrong")
-	errNotPublic   = errors.New("it is private or symmetric")
-	errNoKeyArray  = errors.New("no JSON object with an array of keys")
-	errTooManyKeys = fmt.Errorf("more than %d keys", maxKeys)
-)
-
-// parseKeySet takes the usable keys out of a key set (RFC 7517, section 5). One
-// that can't be used costs nobody the others.
-func parseKeySet(body []byte) (map[string]*key, []skippedKey, error) {
-	var set struct {
-		Keys []jsontext.Value `json:"keys"`
-	}
-	// Duplicate members are a fault of the key that has them: see parseKey.
-	if err := json.Unmarshal(body, &set, jsontext.AllowDuplicateNames(true)); err != nil {
-		if kind := (*json.SemanticError)(nil); errors.As(err, &kind) {
-			err = errNoKeyArray // the text of the other changes from run to run
-		}
-		return nil, nil, fmt.Errorf("not a key set: %w", err)
-	}
-	if len(set.Keys) > maxKeys {
-		return nil, nil, errTooManyKeys
-	}
-	keys := make(map[string]*key)
-	ambiguous := make(map[string]bool)
-	var skipped []skippedKey
-	for _, raw := range set.Keys {
-		k, id, err := parseKey(raw)
-		switch known := keys[id]; {
-		case err != nil:
-			skipped = append(skipped, skippedKey{id, err.Error()})
-		case known != nil && !known.equal(k):
-			ambiguous[id] = true
-		default:
-			keys[id] = k
-		}
-		if err == nil && k.algorithm == "" {
-			skipped = append(skipped, skippedKey{id, "its alg does not fit its type or curve"})
-		}
-	}
-	for id := range ambiguous {
-		delete(keys, id)
-		skipped = append(skipped, skippedKey{id, "two different keys have this kid"})
-	}
-	for _, k := range keys {
-		if k.algorithm != "" {
-			return keys, skipped, nil
-		}
-	}
-	return nil, skipped, errNoUsableKey
-}
-
-// parseKey returns the kid also of a key that can't be used, as far as it can be read.
-func parseKey(raw []byte) (k *key, id string, err error) {
-	var members map[string]jsontext.Value
-	if err := strict.UnmarshalObject(raw, &members); err != nil {
-		return nil, "", err
-	}
-	// What is no string is for jwx to complain of.
-	_ = json.Unmarshal(members["kid"], &id)
-	parsed, err := parsePublicKey(members)
+// find returns the key with that kid.
+func (ks keySet) find(ctx context.Context, kid string) (*jwks.Key, *Error) {
+	key, err := ks.Find(ctx, kid)
 	if err != nil {
-		return nil, id, err
+		return nil, refusedForKeys(err)
 	}
-	operations, restricted := parsed.Get(jwk.KeyOpsKey)
+	return key, nil
+}
+
+// ready waits for usable keys.
+func (ks keySet) ready(ctx context.Context) error {
+	err := ks.Ready(ctx)
+	if unavailable := (*jwks.UnavailableError)(nil); errors.As(err, &unavailable) {
+		return fmt.Errorf("%w: %w", ErrKeysUnavailable, unavailable.Cause)
+	}
+	if err != nil {
+		return refusedForKeys(err)
+	}
+	return nil
+}
+
+// refusedForKeys makes the answer to an error of the key set.
+func refusedForKeys(err error) *Error {
+	var unavailable *jwks.UnavailableError
 	switch {
-	case id == "":
-		return nil, "", errors.New("it has no kid")
-	case members["use"] != nil && parsed.KeyUsage() != string(jwk.ForSignature):
-		return nil, id, errors.New("its use is not sig")
-	case restricted && !allowsVerify(operations):
-		return nil, id, errors.New("its key_ops lack verify")
+	case errors.Is(err, jwks.ErrClosed):
+		return guardClosed.because(nil)
+	case errors.As(err, &unavailable):
+		return keysUnavailable.retryIn(unavailable.RetryAfter, unavailable.Cause)
 	}
-	var public crypto.PublicKey
-	if err := parsed.Raw(&public); err != nil || hasWideExponent(parsed) {
-		return nil, id, errOddKey
-	}
-	fitting, err := fittingAlgorithm(public)
-	if err != nil {
-		return nil, id, err
-	}
-	k = &key{id: id, algorithm: fitting, public: public}
-	// Logto's RSA keys name no algorithm.
-	if declared := parsed.Algorithm().String(); declared != "" && declared != k.algorithm {
-		k.algorithm = ""
-	}
-	return k, id, nil
-}
-
-// keyMembers are what is read of a key.
-var keyMembers = []string{"kty", "kid", "use", "key_ops", "alg", "crv", "x", "y", "n", "e"}
-
-// secretMembers are those of private and symmetric keys: RFC 7518, sections 6.2.2,
-// 6.3.2 and 6.4.1.
-var secretMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
-
-// keyNumbers are in base64url (RFC 7518, sections 6.2.1 and 6.3.1). jwx takes
-// other alphabets, and padding, for it.
-var keyNumbers = []string{"x", "y", "n", "e"}
-
-func isBase64URL(value jsontext.Value) bool {
-	var text string
-	if json.Unmarshal(value, &text) != nil {
-		return false
-	}
-	_, err := strict.DecodeBase64URL(text)
-	return err == nil
-}
-
-// parsePublicKey gives jwx nothing else to see: it takes KTY for kty.
-func parsePublicKey(members map[string]jsontext.Value) (jwk.Key, error) {
-	for _, name := range secretMembers {
-		if members[name] != nil {
-			return nil, errNotPublic
-		}
-	}
-	known := make(map[string]jsontext.Value)
-	for _, name := range keyMembers {
-		if value := members[name]; value != nil {
-			known[name] = value
-		}
-	}
-	for _, name := range keyNumbers {
-		if value := members[name]; value != nil && !isBase64URL(value) {
-			return nil, errOddKey
-		}
-	}
-	text, err := json.Marshal(known)
-	if err != nil {
-		return nil, errOddKey
-	}
-	parsed, err := jwk.ParseKey(text)
-	if err != nil {
-		return nil, errOddKey
-	}
-	return parsed, nil
-}
-
-// hasWideExponent: jwx cuts an exponent down to what an int holds.
-func hasWideExponent(parsed jwk.Key) bool {
-	k, ok := parsed.(jwk.RSAPublicKey)
-	return ok && new(big.Int).SetBytes(k.E()).BitLen() > 31
-}
-
-func allowsVerify(operations any) bool {
-	list, ok := operations.(jwk.KeyOperationList)
-	return ok && slices.Contains(list, jwk.KeyOpVerify)
-}
-
-// fittingAlgorithm names the one algorithm that a key verifies; an error says why
-// it verifies none. ES256 over P-384 is no algorithm (RFC 7518, section 3.4).
-func fittingAlgorithm(public crypto.PublicKey) (string, error) {
-	switch k := public.(type) {
-	case *ecdsa.PublicKey:
-		if _, err := k.ECDH(); err != nil {
-			return "", errors.New("its point is not on its curve")
-		}
-		switch k.Curve {
-		case elliptic.P256():
-			return "ES256", nil
-		case elliptic.P384():
-			return "ES384", nil
-		case elliptic.P521():
-			return "ES512", nil
-		}
-		return "", errors.New("its curve is unknown")
-	case *rsa.PublicKey:
-		// RFC 7518, section 3.3.
-		if k.N.BitLen() < minRSABits || k.N.Bit(0) == 0 || k.E < minRSAExponent || k.E%2 == 0 {
-			return "", errors.New("it is weak")
-		}
-		if k.N.BitLen() > maxRSABits {
-			return "", errors.New("it is too large")
-		}
-		return "RS256", nil
-	}
-	return "", errOddKey
+	return unknownKey.because(nil)
 }

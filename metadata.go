@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/logtoguard/logtoguard/internal/endpoint"
 )
@@ -40,20 +39,6 @@ type metadata struct {
 	document []byte
 }
 
-// MetadataHandler serves Config.Metadata at the path of its URL, and answers 404 at
-// every other. It stands beside the guarded routes, as it is for clients without a
-// token, those in browsers included:
-//
-//	mux.Handle("/.well-known/", guard.MetadataHandler())
-//
-// It panics where Config.Metadata is nil.
-func (g *Guard) MetadataHandler() http.Handler {
-	if g.metadata.url == "" {
-		panic("logtoguard: MetadataHandler: Config.Metadata is nil")
-	}
-	return &g.metadata
-}
-
 func (m *metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != m.path {
 		http.NotFound(w, r)
@@ -76,36 +61,6 @@ func (m *metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// metadata makes the document once: it is the same for everybody.
-func (f *faults) metadata(cfg Config, issuers []string) metadata {
-	if cfg.Metadata == nil {
-		return metadata{}
-	}
-	if len(cfg.Audience) == 0 {
-		f.add("Metadata needs a resource indicator, the first of Audience: set one, or leave Metadata out, as with OrganizationTokens")
-		return metadata{}
-	}
-	m, resource := *cfg.Metadata, cfg.Audience[0]
-	identifier := f.address("Audience[0], as the resource of Metadata,", resource, "https://shopping.api", cfg.InsecureHTTP)
-	var at string
-	switch {
-	case m.URL != "":
-		at = f.metadataPath(m.URL, cfg.InsecureHTTP)
-	case identifier != nil:
-		m.URL, at = metadataURL(*identifier)
-	}
-	if m.Documentation != "" {
-		page, _, _ := strings.Cut(m.Documentation, "#")
-		f.address("Metadata.Documentation", page, "https://shopping.api/docs", true)
-	}
-	for i, scope := range m.Scopes {
-		if !isOneScope(scope) {
-			f.add("Metadata.Scopes[%d] is empty or has a space: give each scope as a string of its own", i)
-		}
-	}
-	return metadata{url: m.URL, path: at, document: m.document(resource, issuers)}
-}
-
 // metadataURL is where RFC 9728, section 3.1, has clients look, in front of the
 // resource's path; and the path of that.
 func metadataURL(resource url.URL) (address, at string) {
@@ -117,18 +72,6 @@ func metadataURL(resource url.URL) (address, at string) {
 		address += "?" + resource.RawQuery
 	}
 	return address, wellKnownPath + resource.Path
-}
-
-func (f *faults) metadataPath(address string, insecureHTTP bool) string {
-	const example = "https://shopping.api" + wellKnownPath
-	u := f.address("Metadata.URL", address, example, insecureHTTP)
-	if u == nil {
-		return ""
-	}
-	if u.Path != wellKnownPath && !strings.HasPrefix(u.Path, wellKnownPath+"/") {
-		f.add("Metadata.URL is not where clients look (RFC 9728, section 3.1): write it like %s", example)
-	}
-	return u.Path
 }
 
 func (m Metadata) document(resource string, issuers []string) []byte {

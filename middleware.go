@@ -3,7 +3,6 @@ package logtoguard
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strings"
 
@@ -13,53 +12,72 @@ import (
 // A Guard lets requests through that carry a valid access token. It is safe for
 // concurrent use. Close it when it is no longer needed.
 type Guard struct {
-	policy       policy
-	metadata     metadata
-	tokens       *tokenCache
-	keys         *keySet
-	signatures   *queue
-	check        func(context.Context, *Claims) error
-	errorHandler func(http.ResponseWriter, *http.Request, *Error)
-	logger       *slog.Logger
-	counts       counters
+	verifier verifier
+	metadata metadata
 }
 
-// New makes a guard, or says everything that is wrong with cfg in one error.
-// It does not wait for Logto: loading the keys starts in the background, and
-// [Guard.Ready] tells when they are there.
+// New makes a guard, or reports everything that is wrong with cfg in one error. It
+// does not wait for Logto: loading the keys starts in the background, and
+// [Guard.Ready] waits for them.
 func New(cfg Config) (*Guard, error) {
-	s, err := cfg.settle()
+	s, err := cfg.validate()
 	if err != nil {
 		return nil, err
 	}
 	tokens := newTokenCache(cfg.TokenCacheSize)
-	g := &Guard{
-		policy:       s.policy,
-		metadata:     s.metadata,
-		tokens:       tokens,
-		keys:         newKeySet(s, tokens.sweep),
-		signatures:   newQueue(checksAtOnce()),
-		check:        cfg.Check,
-		errorHandler: cfg.ErrorHandler,
-		logger:       s.logger,
-	}
-	g.keys.start()
-	return g, nil
+	return &Guard{
+		verifier: verifier{
+			policy:     s.policy,
+			tokens:     tokens,
+			keys:       newKeySet(s, tokens.sweep),
+			signatures: newQueue(checksAtOnce()),
+			check:      cfg.Check,
+			responder: &responder{
+				metadata:     s.metadata.url,
+				errorHandler: cfg.ErrorHandler,
+				logger:       s.logger,
+			},
+		},
+		metadata: s.metadata,
+	}, nil
 }
 
 // Close stops fetching keys, and waits until a fetch that is under way has returned:
 // at once, if Config.HTTPClient's Transport honors request contexts. Verify answers
 // [ErrClosed] afterwards. Closing twice is fine. It always returns nil.
 func (g *Guard) Close() error {
-	g.keys.close()
-	g.tokens.clear()
+	g.verifier.keys.Close()
+	g.verifier.tokens.clear()
 	return nil
 }
 
-// Ready waits for usable keys. It returns nil as soon as they are there, or, at
-// the end of ctx, why they are not: give a probe a short context. It fails again
-// once the keys are too old.
-func (g *Guard) Ready(ctx context.Context) error { return g.keys.ready(ctx) }
+// Ready waits for usable keys. It returns nil as soon as there are any. When ctx
+// ends before, its error says why there are none: give a probe a short context. It
+// fails again once the keys are too old.
+func (g *Guard) Ready(ctx context.Context) error { return g.verifier.keys.ready(ctx) }
+
+// Verify judges a token, for what is not HTTP. Its errors are *[Error]. Where ctx
+// ends while Verify waits for keys or for its turn, the error wraps ctx.Err().
+func (g *Guard) Verify(ctx context.Context, token string) (*Claims, error) {
+	return g.verifier.verify(ctx, token, g.verifier.cached(token))
+}
+
+// Stats returns the present counts.
+func (g *Guard) Stats() Stats {
+	v, keys := &g.verifier, g.verifier.keys.Counts()
+	return Stats{
+		Accepted:          v.accepted.Load(),
+		Refused:           v.responder.refused.counts(),
+		Verifications:     v.signaturesChecked.Load(),
+		TokenCacheHits:    v.tokens.hits.Load(),
+		TokenCacheMisses:  v.tokens.misses.Load(),
+		TokenCacheEntries: v.tokens.entries(),
+		KeyFetches:        keys.Fetches,
+		KeyFetchFailures:  keys.Failures,
+		Keys:              keys.Keys,
+		KeyAge:            keys.Age,
+	}
+}
 
 // Handler lets requests with a valid access token through to next, which finds
 // the claims by [ClaimsFromContext]. It refuses all others.
@@ -73,7 +91,7 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		claims, err := g.VerifyRequest(r)
 		if err != nil {
-			g.answer(w, r, err)
+			g.verifier.responder.answer(w, r, err)
 			return
 		}
 		serveCopy(ContextWithClaims(r.Context(), claims), next, w, r)
@@ -93,8 +111,6 @@ func serveCopy(ctx context.Context, next http.Handler, w http.ResponseWriter, r 
 	next.ServeHTTP(w, copied)
 }
 
-type optionalKey struct{}
-
 // Optional is [Guard.Handler], except that a request without a token passes, and
 // finds no claims. An invalid token is still refused.
 func (g *Guard) Optional(next http.Handler) http.Handler {
@@ -106,7 +122,7 @@ func (g *Guard) Optional(next http.Handler) http.Handler {
 		}
 		// Claims of an outer guard are not this guard's: nobody showed it a token.
 		ctx := ContextWithClaims(r.Context(), nil)
-		serveCopy(context.WithValue(ctx, optionalKey{}, g), next, w, r)
+		serveCopy(context.WithValue(ctx, optionalKey{}, g.verifier.responder), next, w, r)
 	})
 }
 
@@ -114,32 +130,30 @@ func (g *Guard) Optional(next http.Handler) http.Handler {
 // the request's Authorization header and verifies it. It writes nothing. Its
 // errors are *[Error]; answer them with [WriteError].
 func (g *Guard) VerifyRequest(r *http.Request) (*Claims, error) {
-	token, err := bearerToken(r.Header)
-	if err == nil {
-		if claims := g.known(token); claims != nil {
-			g.tokens.hits.Add(1)
-			return g.admit(r.Context(), claims)
-		}
-		if !strict.IsToken68(token) {
-			err = malformedHeader.because(nil)
-		}
+	token, e := bearerToken(r.Header)
+	cached := g.verifier.cached(token)
+	if e == nil && cached == nil && !strict.IsToken68(token) {
+		e = malformedHeader.because(nil)
 	}
-	if err != nil {
-		g.conclude(r.Context(), err, about{})
-		return nil, err
+	if e != nil {
+		g.verifier.responder.record(r.Context(), e, about{})
+		return nil, e
 	}
-	return g.examine(r.Context(), token)
+	return g.verifier.verify(r.Context(), token, cached)
 }
 
-// answer refuses a request. A nil guard answers for claims that no guard made.
-func (g *Guard) answer(w http.ResponseWriter, r *http.Request, err error) {
-	var e *Error
-	if g == nil || g.errorHandler == nil || !errors.As(err, &e) {
-		WriteError(w, r, err)
-		return
+// MetadataHandler serves Config.Metadata at the path of its URL, and answers 404 at
+// every other. It stands beside the guarded routes, as it is for clients without a
+// token, those in browsers included:
+//
+//	mux.Handle("/.well-known/", guard.MetadataHandler())
+//
+// It panics where Config.Metadata is nil.
+func (g *Guard) MetadataHandler() http.Handler {
+	if g.metadata.url == "" {
+		panic("logtoguard: MetadataHandler: Config.Metadata is nil")
 	}
-	setHeaders(w.Header(), e)
-	g.errorHandler(w, r, e)
+	return &g.metadata
 }
 
 // bearerToken takes what follows Bearer out of the one Authorization header (RFC

@@ -176,7 +176,7 @@ func TestGuardUnderAFlood(t *testing.T) {
 		return logto.Mint(logtotest.Token{Audience: "https://shopping.api"}, edits...)
 	}
 	must.NoError(t, guard.Ready(t.Context()))
-	q := guard.signatures
+	q := guard.verifier.signatures
 	for _, token := range []string{mint(), mint(func(d *logtotest.Draft) { d.Key = nil }), mint(func(d *logtotest.Draft) { d.Key = logtotest.NewKey("ES384") })} {
 		_, _ = guard.Verify(t.Context(), token)
 		requireEmpty(t, q)

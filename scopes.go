@@ -3,7 +3,6 @@ package logtoguard
 import (
 	"net/http"
 	"slices"
-	"strings"
 )
 
 // RequireScope lets a request through whose token holds all of the scopes; else
@@ -22,7 +21,7 @@ func RequireScope(scopes ...string) func(http.Handler) http.Handler {
 func RequireAnyScope(scopes ...string) func(http.Handler) http.Handler {
 	scopes = checkedScopes("RequireAnyScope", scopes)
 	return routeCheck(func(_ *http.Request, c *Claims) (*Claims, error) {
-		return c, c.checkAnyScope(scopes...)
+		return c, c.CheckAnyScope(scopes...)
 	})
 }
 
@@ -67,8 +66,8 @@ func routeCheck(check func(*http.Request, *Claims) (*Claims, error)) func(http.H
 			}
 			checked, err := check(r, claims)
 			if err != nil {
-				claims.guard.conclude(r.Context(), err, about{})
-				claims.guard.answer(w, r, err)
+				claims.responder.record(r.Context(), err, about{})
+				claims.responder.answer(w, r, err)
 				return
 			}
 			if checked == claims {
@@ -81,13 +80,13 @@ func routeCheck(check func(*http.Request, *Claims) (*Claims, error)) func(http.H
 }
 
 func refuseWithoutClaims(w http.ResponseWriter, r *http.Request) {
-	guard, optional := r.Context().Value(optionalKey{}).(*Guard)
+	from, optional := r.Context().Value(optionalKey{}).(*responder)
 	if !optional {
-		guard.log().ErrorContext(r.Context(), "logtoguard: a route check ran without a guard before it: wrap the handler in Guard.Handler")
+		from.log().ErrorContext(r.Context(), "logtoguard: a route check ran without a guard before it: wrap the handler in Guard.Handler")
 	}
 	err := noToken.because(nil)
-	guard.conclude(r.Context(), err, about{})
-	guard.answer(w, r, err)
+	from.record(r.Context(), err, about{})
+	from.answer(w, r, err)
 }
 
 func checkedScopes(name string, scopes []string) []string {
@@ -101,5 +100,3 @@ func checkedScopes(name string, scopes []string) []string {
 	}
 	return slices.Clone(scopes)
 }
-
-func isOneScope(s string) bool { return s != "" && !strings.Contains(s, " ") }

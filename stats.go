@@ -1,25 +1,20 @@
 package logtoguard
 
 import (
-	"context"
-	"errors"
-	"log/slog"
 	"maps"
-	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/logtoguard/logtoguard/internal/safetext"
 )
 
 // Stats are a guard's counters since it was made. A request whose context ended
 // while it waited is neither accepted nor refused, and what a handler refuses by
-// [Claims.CheckScope] or [Claims.ForOrganization] is its own business.
+// [Claims.CheckScope] or [Claims.ForOrganization] is not counted.
 type Stats struct {
-	Accepted      uint64            // tokens that were let in
-	Refused       map[string]uint64 // refusals by Error.Reason, those of route checks included
-	Verifications uint64            // signatures checked
+	Accepted      uint64 // tokens that were let in
+	Verifications uint64 // signatures checked
+	// Refused has the refusals by Error.Reason, those of route checks included. It holds
+	// at most 64 reasons: further ones, which only a Check can invent, count as other.
+	Refused map[string]uint64
 
 	TokenCacheHits    uint64 // tokens that had been verified before
 	TokenCacheMisses  uint64 // tokens that had not, whatever became of them
@@ -31,82 +26,39 @@ type Stats struct {
 	KeyAge           time.Duration // since Logto last confirmed the keys; 0 before the first
 }
 
-// Stats returns the present counts.
-func (g *Guard) Stats() Stats {
-	s := Stats{
-		Accepted:      g.counts.accepted.Load(),
-		Refused:       g.counts.refusals(),
-		Verifications: g.counts.verifications.Load(),
-	}
-	g.tokens.report(&s)
-	g.keys.report(&s)
-	return s
-}
+// maxInvented is how many reasons of a Check are counted by name. The guard's own,
+// 20 of them, always are.
+const maxInvented = 64 - 20 - 1
 
-type counters struct {
-	accepted      atomic.Uint64
-	verifications atomic.Uint64
+// reasons counts refusals by their reason. The zero value is ready to use.
+type reasons struct {
 	mu            sync.Mutex
-	refused       map[string]uint64
+	own, invented map[string]uint64
 }
 
-func (c *counters) refuse(reason string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.refused == nil {
-		c.refused = make(map[string]uint64)
+// add counts one refusal. A reason is invented if it is a Check's.
+func (r *reasons) add(reason string, invented bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.own == nil {
+		r.own, r.invented = make(map[string]uint64), make(map[string]uint64)
 	}
-	c.refused[reason]++
-}
-
-func (c *counters) refusals() map[string]uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return maps.Clone(c.refused)
-}
-
-// conclude makes a refusal the guard's own, counts it and logs it. A nil guard only logs.
-func (g *Guard) conclude(ctx context.Context, err error, seen about) {
-	var e *Error
-	if !errors.As(err, &e) {
+	if !invented {
+		r.own[reason]++
 		return
 	}
-	g.own(e)
-	abandoned := ctx.Err() != nil && errors.Is(e, ctx.Err())
-	if g != nil && !abandoned {
-		g.counts.refuse(e.Reason)
+	if _, known := r.invented[reason]; !known && len(r.invented) >= maxInvented {
+		reason = "other"
 	}
-	logger := g.log()
-	if !logger.Enabled(ctx, slog.LevelDebug) {
-		return
-	}
-	attrs := []slog.Attr{slog.String("reason", e.Reason), slog.Int("status", e.Status)}
-	if seen.kid != "" {
-		attrs = append(attrs, slog.String("kid", safetext.Word(seen.kid)))
-	}
-	if seen.issuer != "" {
-		attrs = append(attrs, slog.String("issuer", safetext.Word(seen.issuer)))
-	}
-	switch e.sentinel {
-	case ErrRefusedByCheck, ErrKeysUnavailable:
-		// Not the sender's words: these are not cut.
-		if e.cause != nil {
-			attrs = append(attrs, slog.String("cause", strconv.QuoteToASCII(e.cause.Error())))
-		}
-	}
-	logger.LogAttrs(ctx, slog.LevelDebug, "logtoguard: refused", attrs...)
+	r.invented[reason]++
 }
 
-// own has a refusal name the guard's metadata, and no other's.
-func (g *Guard) own(e *Error) {
-	if g != nil {
-		e.metadata = g.metadata.url
+func (r *reasons) counts() map[string]uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := maps.Clone(r.own)
+	for reason, n := range r.invented {
+		all[reason] += n
 	}
-}
-
-func (g *Guard) log() *slog.Logger {
-	if g == nil {
-		return slog.Default()
-	}
-	return g.logger
+	return all
 }

@@ -2,91 +2,90 @@ package logtoguard
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/sha512"
-	"math/big"
+	"errors"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
 	"time"
+
+	"github.com/logtoguard/logtoguard/internal/safetext"
 )
 
-// Verify judges a token, for what is not HTTP. Its errors are *[Error]. Where ctx
-// ends while Verify waits for keys or for its turn, the error wraps ctx.Err().
-func (g *Guard) Verify(ctx context.Context, token string) (*Claims, error) {
-	if claims := g.known(token); claims != nil {
-		g.tokens.hits.Add(1)
-		return g.admit(ctx, claims)
-	}
-	return g.examine(ctx, token)
+// A verifier makes claims of tokens. It knows nothing of HTTP.
+type verifier struct {
+	policy     policy
+	tokens     *tokenCache
+	keys       keySet
+	signatures *queue
+	check      func(context.Context, *Claims) error // Config.Check
+	responder  *responder
+
+	accepted, signaturesChecked atomic.Uint64
 }
 
-// known returns the claims of a token that was verified before, if what they
-// depend on still holds: the time, the key, and the age of the keys.
-func (g *Guard) known(token string) *Claims {
-	if len(token) > maxTokenSize {
-		return nil // spares the hash of what nobody verified
+// verify returns the claims of a token that may pass now. cached are its claims if
+// it was verified before.
+func (v *verifier) verify(ctx context.Context, token string, cached *Claims) (*Claims, error) {
+	claims, seen := cached, about{}
+	var e *Error
+	if claims != nil {
+		v.tokens.hits.Add(1)
+	} else {
+		claims, e = v.judge(ctx, token, &seen)
 	}
-	claims := g.tokens.get(token)
-	if claims == nil || g.overtaken(claims) != nil {
+	if e == nil && v.check != nil {
+		e = refusedBy(v.check(ctx, claims))
+	}
+	if e != nil {
+		v.responder.record(ctx, e, seen)
+		return nil, e
+	}
+	v.accepted.Add(1)
+	return claims, nil
+}
+
+// cached returns the claims of a token that was verified before, if what they depend
+// on still holds.
+func (v *verifier) cached(token string) *Claims {
+	if len(token) > maxTokenSize {
+		return nil // spares the hash of a token that can't have been verified
+	}
+	claims := v.tokens.get(token)
+	if claims == nil || v.recheck(claims) != nil {
 		return nil
 	}
 	return claims
 }
 
-// overtaken refuses claims that were right once, and are not any more.
-func (g *Guard) overtaken(claims *Claims) *Error {
-	now := g.policy.now()
+// recheck judges again what can change while a token is cached, or waits: its times,
+// its key, the keys' age.
+func (v *verifier) recheck(claims *Claims) *Error {
+	now := v.policy.now()
 	switch {
-	case g.keys.closed():
+	case v.keys.Closed():
 		return guardClosed.because(nil)
 	case !now.Before(claims.validUntil):
 		return expired.because(nil)
 	case now.Before(claims.validFrom):
 		return notYetValid.because(nil)
-	case claims.key.retired.Load():
+	case claims.key.Retired():
 		return unknownKey.because(nil)
-	case !g.keys.trusted(now):
+	case !v.keys.Trusted(now):
 		return keysUnavailable.because(nil)
 	}
 	return nil
 }
 
-// admit runs Config.Check on a token that is valid, and counts it.
-func (g *Guard) admit(ctx context.Context, claims *Claims) (*Claims, error) {
-	if g.check != nil {
-		if err := g.check(ctx, claims); err != nil {
-			e := refusedBy(err)
-			g.conclude(ctx, e, about{})
-			return nil, e
-		}
-	}
-	g.counts.accepted.Add(1)
-	return claims, nil
-}
-
-// about is what a refused token said of itself, for the log.
-type about struct{ kid, issuer string }
-
-func (g *Guard) examine(ctx context.Context, token string) (*Claims, error) {
-	var seen about
-	claims, e := g.judge(ctx, token, &seen)
-	if e != nil {
-		g.conclude(ctx, e, seen)
-		return nil, e
-	}
-	return g.admit(ctx, claims)
-}
-
-// judge goes from what is cheap to check to what is dear: the signature is last.
-func (g *Guard) judge(ctx context.Context, token string, seen *about) (*Claims, *Error) {
+// judge runs cheap checks first and the signature last. It fills in seen as it learns
+// what the token says of itself.
+func (v *verifier) judge(ctx context.Context, token string, seen *about) (*Claims, *Error) {
 	switch {
-	case g.keys.closed():
+	case v.keys.Closed():
 		return nil, guardClosed.because(nil)
 	case token == "":
 		return nil, noToken.because(nil)
 	}
-	g.tokens.misses.Add(1)
+	v.tokens.misses.Add(1)
 	t, e := parseToken(token)
 	if e != nil {
 		return nil, e
@@ -96,70 +95,75 @@ func (g *Guard) judge(ctx context.Context, token string, seen *about) (*Claims, 
 		return nil, e
 	}
 	seen.kid = h.kid
-	claims, e := g.policy.judge(t.payload, &seen.issuer)
+	claims, e := v.policy.judge(t.payload, &seen.issuer)
 	if e != nil {
 		return nil, e
 	}
-	if claims.key, e = g.keys.find(ctx, h.kid); e != nil {
+	claims.responder = v.responder
+	if claims.key, e = v.keys.find(ctx, h.kid); e != nil {
 		return nil, e
 	}
-	if claims.key.algorithm != h.algorithm {
+	if claims.key.Algorithm() != h.algorithm {
 		return nil, algorithmOfKey.because(nil)
 	}
-	claims.guard = g
-	return g.checkSignature(ctx, token, t, claims)
+	return v.checkSignature(ctx, token, t, claims)
 }
 
-// checkSignature checks the signature, when it is the request's turn, and remembers
+// checkSignature checks the signature when it is the request's turn, and remembers
 // the token. Requests that bring the same new token at once each check it, except
 // those whose turn comes after the first has succeeded.
-func (g *Guard) checkSignature(ctx context.Context, token string, t token, claims *Claims) (*Claims, *Error) {
-	if e := g.signatures.enter(ctx, time.Now().Add(maxQueueWait)); e != nil {
+func (v *verifier) checkSignature(ctx context.Context, token string, t token, claims *Claims) (*Claims, *Error) {
+	if e := v.signatures.enter(ctx, time.Now().Add(maxQueueWait)); e != nil {
 		return nil, e
 	}
-	defer g.signatures.leave()
-	if known := g.known(token); known != nil {
-		return known, nil
+	defer v.signatures.leave()
+	if cached := v.cached(token); cached != nil {
+		return cached, nil
 	}
 	// What was right when the token came may have ended while it waited.
-	if e := g.overtaken(claims); e != nil {
+	if e := v.recheck(claims); e != nil {
 		return nil, e
 	}
-	g.counts.verifications.Add(1)
-	if !claims.key.verify(t.signed, t.signature) {
+	v.signaturesChecked.Add(1)
+	if !claims.key.Verify(t.signed, t.signature) {
 		return nil, wrongSignature.because(nil)
 	}
-	g.tokens.put(token, claims)
+	v.tokens.put(token, claims)
 	return claims, nil
 }
 
-// verify checks a signature of RFC 7518, sections 3.3 and 3.4, by the standard
-// library. jwx would do the same, but on each call prove anew that the key's point
-// is on its curve, which parseKey has done.
-func (k *key) verify(signed, signature []byte) bool {
-	switch public := k.public.(type) {
-	case *ecdsa.PublicKey:
-		size := (public.Params().BitSize + 7) / 8
-		if len(signature) != 2*size {
-			return false
-		}
-		r, s := new(big.Int).SetBytes(signature[:size]), new(big.Int).SetBytes(signature[size:])
-		return ecdsa.Verify(public, k.digest(signed), r, s)
-	case *rsa.PublicKey:
-		return rsa.VerifyPKCS1v15(public, crypto.SHA256, k.digest(signed), signature) == nil
-	}
-	return false
-}
+// about is what a refused token said of itself, for the log.
+type about struct{ kid, issuer string }
 
-func (k *key) digest(signed []byte) []byte {
-	switch k.algorithm {
-	case "ES384":
-		sum := sha512.Sum384(signed)
-		return sum[:]
-	case "ES512":
-		sum := sha512.Sum512(signed)
-		return sum[:]
+// record makes a refusal the guard's own, counts it and logs it, unless the client
+// has left. For claims that no guard made it only logs.
+func (r *responder) record(ctx context.Context, err error, seen about) {
+	var e *Error
+	if !errors.As(err, &e) {
+		return
 	}
-	sum := sha256.Sum256(signed)
-	return sum[:]
+	r.own(e)
+	abandoned := ctx.Err() != nil && errors.Is(e, ctx.Err())
+	if r != nil && !abandoned {
+		r.refused.add(e.Reason, e.sentinel == ErrRefusedByCheck)
+	}
+	logger := r.log()
+	if !logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("reason", e.Reason), slog.Int("status", e.Status)}
+	if seen.kid != "" {
+		attrs = append(attrs, slog.String("kid", safetext.Word(seen.kid)))
+	}
+	if seen.issuer != "" {
+		attrs = append(attrs, slog.String("issuer", safetext.Word(seen.issuer)))
+	}
+	switch e.sentinel {
+	case ErrRefusedByCheck, ErrKeysUnavailable:
+		// Not the sender's words: these are not cut.
+		if e.cause != nil {
+			attrs = append(attrs, slog.String("cause", strconv.QuoteToASCII(e.cause.Error())))
+		}
+	}
+	logger.LogAttrs(ctx, slog.LevelDebug, "logtoguard: refused", attrs...)
 }

@@ -61,7 +61,7 @@ func (q *inquiry) adviseLetIn() []string {
 	switch {
 	case q.claims.OrganizationID() != "" && q.organization == "":
 		return one("it is bound to the organization %s: its scopes count only behind RequireOrganization; try -organization", show(q.claims.OrganizationID()))
-	case len(q.scopes) == 0 && len(q.claims.Scopes()) == 0:
+	case len(q.scopes) == 0 && len(issuedScopes(q.claims)) == 0:
 		return one("it holds no scope: a route with RequireScope refuses it; try -scope")
 	case len(q.scopes) == 0:
 		return one("what its scopes allow is not judged here without -scope")

@@ -71,7 +71,7 @@ func adviseScope(q *inquiry) []string {
 	if id := q.claims.OrganizationID(); id != "" && q.organization == "" {
 		return one("it is bound to the organization %s, and its scopes count only where that one is served: behind RequireOrganization, here with -organization %[1]s", show(id))
 	}
-	held := q.claims.Scopes()
+	held := issuedScopes(q.claims)
 	missing := slices.DeleteFunc(slices.Clone(q.scopes), func(scope string) bool { return slices.Contains(held, scope) })
 	who := "the user a role that has them"
 	if q.claims.IsMachine() {

@@ -158,12 +158,23 @@ func organizationFound(q *inquiry) string {
 
 func scopesFound(q *inquiry) string {
 	switch id := q.claims.OrganizationID(); {
-	case len(q.claims.Scopes()) == 0:
+	case len(issuedScopes(q.claims)) == 0:
 		return "none"
 	case id != "" && q.organization == "":
 		return "none that count outside of the organization " + show(id)
 	}
-	return showAll(q.claims.Scopes())
+	return showAll(issuedScopes(q.claims))
+}
+
+// issuedScopes returns the scopes in the token, also those that don't count outside of
+// an organization.
+func issuedScopes(claims *logtoguard.Claims) []string {
+	var issued struct {
+		Scope string `json:"scope"`
+	}
+	// A verified token's scope is a string.
+	_ = claims.Decode(&issued)
+	return strings.FieldsFunc(issued.Scope, func(r rune) bool { return r == ' ' })
 }
 
 func form(q *inquiry) string { return q.token.form() }

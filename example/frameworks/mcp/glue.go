@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/logtoguard/logtoguard"
@@ -21,10 +20,8 @@ func tokenInfo(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo,
 	if !ok {
 		return nil, auth.ErrInvalidToken
 	}
-	// Scopes of an organization that nobody has accepted don't count.
-	scopes := slices.DeleteFunc(claims.Scopes(), func(scope string) bool { return !claims.HasScope(scope) })
 	extra := map[string]any{"claims": claims}
-	return &auth.TokenInfo{Scopes: scopes, Expiration: claims.ExpiresAt(), UserID: claims.Subject(), Extra: extra}, nil
+	return &auth.TokenInfo{Scopes: claims.Scopes(), Expiration: claims.ExpiresAt(), UserID: claims.Subject(), Extra: extra}, nil
 }
 
 // claimsOf returns the claims for a tool's call: nil, which hold no scope, where no guard ran.

@@ -93,7 +93,13 @@ func TestRealTokens(t *testing.T) {
 					require.ErrorIs(t, err, logtoguard.ErrAudience, "the other kind of guard")
 				default:
 					require.NoError(t, err)
-					assert.Equal(t, want.scopes, claims.Scopes())
+					held := claims
+					if want.bound != "" {
+						assert.Empty(t, claims.Scopes())
+						held, err = claims.ForOrganization(want.bound)
+						require.NoError(t, err)
+					}
+					assert.Equal(t, want.scopes, held.Scopes())
 					assert.True(t, claims.IsMachine())
 					assert.Equal(t, want.bound, claims.OrganizationID())
 					assert.Equal(t, want.bound == "" && len(want.scopes) > 0, claims.HasScope("read:products"),

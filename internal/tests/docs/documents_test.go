@@ -111,21 +111,3 @@ func TestTargets(t *testing.T) {
 	const text = "[a](b.md#c) `[no](code)` [web](https://example.com) ![i](p.svg)\n<img src=\"q.png\">\n[ref]: r.md\n```\n[no](block)\n```\n[`d`](e)"
 	require.Equal(t, []string{"b.md#c", "p.svg", "q.png", "r.md", "e"}, targets(text))
 }
-
-// Whoever adds a file to the root package says what it is for.
-func TestEveryRoomIsListed(t *testing.T) {
-	page, err := os.ReadFile("CONTRIBUTING.md")
-	require.NoError(t, err)
-	var listed, there []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+\\.go)` \\| \\S").FindAllSubmatch(page, -1) {
-		listed = append(listed, string(row[1]))
-	}
-	files, err := filepath.Glob("*.go")
-	require.NoError(t, err)
-	for _, file := range files {
-		if !strings.HasSuffix(file, "_test.go") {
-			there = append(there, file)
-		}
-	}
-	require.ElementsMatch(t, there, listed)
-}

@@ -18,7 +18,7 @@ import (
 const (
 	module  = "github.com/logtoguard/logtoguard"
 	jwx     = "github.com/lestrrat-go/jwx/"
-	jwxFile = "jwks.go" // the only one that may import jwx
+	jwxFile = "internal/jwks/key.go" // the only one that may import jwx
 )
 
 // importsOf lists what the module's files import, those of tests and of nested modules excepted.

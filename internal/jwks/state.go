@@ -1,4 +1,4 @@
-package logtoguard
+package jwks
 
 import (
 	"crypto/sha256"
@@ -15,15 +15,15 @@ const (
 	maxKeyAge    = 24 * time.Hour
 )
 
-// keyState is an immutable snapshot of what is known at the end of a fetch.
-type keyState struct {
+// A state is an immutable snapshot of what is known at the end of a fetch.
+type state struct {
 	fetch     uint64 // the number of the fetch; 0 before the first has ended
-	keys      map[string]*key
+	keys      map[string]*Key
 	digest    [sha256.Size]byte // of the answer that the keys came in
 	confirmed time.Time         // when the issuer last said that these are its keys
 	pause     time.Duration     // until the next fetch
-	due       time.Time         // its end by keySet.now
-	next      time.Time         // its end by the process's own clock, which runs also while now stands still
+	due       time.Time         // its end by Set.now
+	wakeAt    time.Time         // its end by the process's own clock, which no setting of Now changes
 
 	failure  error // of the last fetch
 	failures int   // since the last success
@@ -37,11 +37,12 @@ var (
 	errTooOld     = errors.New("they are too old")
 )
 
-// why says why the keys can't be used.
-func (s *keyState) why() error {
+// why returns why the keys can't be used. A failure is not wrapped: the fetch's own
+// time-out must not look like the end of the caller's context.
+func (s *state) why() error {
 	switch {
 	case s.failure != nil:
-		return s.failure
+		return errors.New(safetext.Text(s.failure.Error()))
 	case s.confirmed.IsZero():
 		return errFirstFetch
 	}
@@ -61,8 +62,8 @@ func jittered(least, spread time.Duration) time.Duration {
 
 // failed is the state after a fetch that brought nothing: the old keys serve on.
 // Keys that were confirmed in the future, before the clock was set back, grow old from now on.
-func (s *keyState) failed(err error, now time.Time) *keyState {
-	next := &keyState{
+func (s *state) failed(err error, now time.Time) *state {
+	next := &state{
 		keys: s.keys, digest: s.digest, confirmed: minTime(s.confirmed, now),
 		failure: err, failures: s.failures + 1, outage: s.outage,
 	}
@@ -79,37 +80,29 @@ func minTime(a, b time.Time) time.Time {
 	return b
 }
 
-func (s *keyState) usable(now time.Time) bool {
+func (s *state) usable(now time.Time) bool {
 	return len(s.keys) > 0 && now.Sub(s.confirmed) <= maxKeyAge
 }
 
-func (s *keyState) key(kid string, now time.Time) *key {
+func (s *state) key(kid string, now time.Time) *Key {
 	if !s.usable(now) {
 		return nil
 	}
 	return s.keys[kid]
 }
 
-// absence is the answer where this state is the last word on a kid that it lacks.
-// Only the issuer can say that a key is unknown: while it fails, nobody knows.
-func (s *keyState) absence(now time.Time) *Error {
+// absence explains a missing kid: unknown if the issuer answered, unavailable if it
+// did not.
+func (s *state) absence(now time.Time) error {
 	if s.usable(now) && s.failure == nil {
-		return unknownKey.because(nil)
-	}
-	var cause error
-	if s.failure != nil {
-		cause = told(s.failure)
+		return ErrUnknown
 	}
 	// A clock that was set back makes the rest no longer than the whole.
-	return keysUnavailable.retryIn(min(s.due.Sub(now), s.pause), cause)
+	return &UnavailableError{RetryAfter: min(s.due.Sub(now), s.pause), Cause: s.why()}
 }
 
-// told is what callers get to know of a failure. It is not wrapped: the fetch's own
-// time-out must not look like the end of the caller's context.
-func told(failure error) error { return errors.New(safetext.Text(failure.Error())) }
-
 // retire marks the keys of old that are not in use any more.
-func retire(old, inUse map[string]*key) {
+func retire(old, inUse map[string]*Key) {
 	for kid, k := range old {
 		if inUse[kid] != k {
 			k.retired.Store(true)

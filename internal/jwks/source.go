@@ -1,4 +1,4 @@
-package logtoguard
+package jwks
 
 import (
 	"context"
@@ -18,28 +18,28 @@ const (
 	maxKeySetSize = 1 << 20
 )
 
-// keySource is the key set's address, and how it is asked.
-type keySource struct {
+// source is the key set's address, and how it is asked.
+type source struct {
 	url    string
 	shown  string // the address in errors: without its query
 	client *http.Client
 }
 
-func newKeySource(address string, given *http.Client) *keySource {
+func newSource(address string, given *http.Client) *source {
 	shown, _, _ := strings.Cut(address, "?")
-	source := &keySource{url: address, shown: shown, client: &http.Client{}}
+	s := &source{url: address, shown: shown, client: &http.Client{}}
 	if given != nil {
-		*source.client = *given
+		*s.client = *given
 	}
-	source.client.Transport = endpoint.SingleUse(source.client.Transport)
+	s.client.Transport = endpoint.SingleUse(s.client.Transport)
 	// Whoever answers there decides who may sign tokens.
-	source.client.CheckRedirect = endpoint.SameOrigin(source.client.CheckRedirect)
-	return source
+	s.client.CheckRedirect = endpoint.SameOrigin(s.client.CheckRedirect)
+	return s
 }
 
 // fetch asks once, for at most 5 s, and returns the key set as it was sent. It makes
 // no conditional requests: an ETag would save 2 KB in five minutes.
-func (s *keySource) fetch(ctx context.Context) ([]byte, error) {
+func (s *source) fetch(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	body, err := s.get(ctx)
@@ -49,7 +49,7 @@ func (s *keySource) fetch(ctx context.Context) ([]byte, error) {
 	return body, nil
 }
 
-func (s *keySource) get(ctx context.Context) ([]byte, error) {
+func (s *source) get(ctx context.Context) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package logtoguard
+package jwks
 
 import (
 	"compress/gzip"
@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWycheproof runs Project Wycheproof's vectors (testdata/wycheproof) through the very function that checks the
-// signatures of tokens, with keys that were read as those of Logto are.
+// TestWycheproof runs Project Wycheproof's vectors (testdata/wycheproof) through the
+// function that checks the signatures of tokens, with keys that were read as Logto's are.
 func TestWycheproof(t *testing.T) {
 	for _, test := range []struct{ file, algorithm string }{
 		{"ecdsa_secp256r1_sha256_p1363_test.json", "ES256"},
@@ -63,7 +63,7 @@ func (g wycheproofGroup) run(t *testing.T, algorithm string) {
 		msg, _ := hex.DecodeString(test.Msg)
 		sig, _ := hex.DecodeString(test.Sig)
 		// What is only acceptable, a signature in an old notation, is refused.
-		assert.Equal(t, test.Result == "valid", k.verify(msg, sig), "%d: %s", test.TcID, test.Comment)
+		assert.Equal(t, test.Result == "valid", k.Verify(msg, sig), "%d: %s", test.TcID, test.Comment)
 	}
 }
 

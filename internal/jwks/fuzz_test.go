@@ -1,4 +1,4 @@
-package logtoguard
+package jwks
 
 import (
 	"crypto/ecdsa"
@@ -23,7 +23,7 @@ func FuzzParseKeySet(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		keys, _, err := parseKeySet(body)
+		keys, _, err := parse(body)
 		if err != nil {
 			assert.Empty(t, keys)
 			return
@@ -73,7 +73,7 @@ func keySetSeeds(t testing.TB) (seeds []string) {
 
 // isDescribedBy tells whether a JWK is this key, public, strong and for signatures:
 // the rules once more, by other means.
-func (k *key) isDescribedBy(jwk map[string]any) bool {
+func (k *Key) isDescribedBy(jwk map[string]any) bool {
 	number := func(name string) *big.Int {
 		text, _ := jwk[name].(string)
 		octets, err := base64.RawURLEncoding.Strict().DecodeString(text)

@@ -1,4 +1,4 @@
-package logtoguard_test
+package jwks_test
 
 import (
 	"context"

@@ -1,0 +1,43 @@
+package logtoguard_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/logtoguard/logtoguard"
+	"github.com/logtoguard/logtoguard/internal/guardtest"
+	"github.com/logtoguard/logtoguard/logtotest"
+)
+
+// A Check that makes up its reasons can't fill the memory, nor push out the guard's own.
+func TestReasonsAreBounded(t *testing.T) {
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	n := 0
+	guard := guardtest.NewGuard(t, logto, clock, func(cfg *logtoguard.Config) {
+		cfg.Check = func(context.Context, *logtoguard.Claims) error {
+			n++
+			return &logtoguard.Error{Status: http.StatusForbidden, Reason: fmt.Sprint("reason ", n)}
+		}
+	})
+	token := logto.Mint(logtotest.Token{})
+	for range 1000 {
+		guardtest.Refuse(t, guard, token, logtoguard.ErrRefusedByCheck)
+	}
+	guardtest.Refuse(t, guard, "", logtoguard.ErrNoToken)
+	guardtest.Refuse(t, guard, "opaque", logtoguard.ErrOpaqueToken)
+	refused := guard.Stats().Refused
+	require.LessOrEqual(t, len(refused), 64)
+	require.EqualValues(t, 1, refused["reason 1"])
+	require.EqualValues(t, 1, refused["no_token"])
+	require.EqualValues(t, 1, refused["opaque"])
+	var sum uint64
+	for _, count := range refused {
+		sum += count
+	}
+	require.EqualValues(t, 1002, sum)
+	require.Greater(t, refused["other"], uint64(900))
+}
