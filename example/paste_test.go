@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -51,15 +50,25 @@ func paste(t *testing.T, lines string, vars ...string) (output string, ok bool) 
 	return string(said), true
 }
 
-// TestProcess starts the example as a user does, and pastes what it prints.
-func TestProcess(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "example")
-	said, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, string(said))
+// asProgram makes the test's binary run main instead of the tests: that saves
+// building the example once more.
+const asProgram = "EXAMPLE_TEST_RUNS_MAIN"
 
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// TestProcess starts the example as a process of its own, and pastes what it prints.
+func TestProcess(t *testing.T) {
+	program, err := os.Executable()
+	require.NoError(t, err)
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), program)
-	cmd.Env = append(os.Environ(), "ADDR=127.0.0.1:0", "DEMO_LOGTO_ADDR=127.0.0.1:0",
+	cmd.Env = append(os.Environ(), asProgram+"=1", "ADDR=127.0.0.1:0", "DEMO_LOGTO_ADDR=127.0.0.1:0",
 		"LOGTO_ENDPOINT=", "LOGTO_AUDIENCE=", "LOGTO_JWKS_URL=", "LOGTO_INSECURE_HTTP=")
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()

@@ -22,14 +22,26 @@ type vars = map[string]string
 // nobody listens there. Not a port that was free just now: another process may take it.
 const nobody = "127.0.0.1:1"
 
-// build compiles a package and returns the program.
-func build(t *testing.T, name, directory string) string {
+// asProgram makes the test's binary run main instead of the tests: that saves
+// building the client once more.
+const asProgram = "CLIENT_TEST_RUNS_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// buildExample compiles the shopping API and returns the program.
+func buildExample(t *testing.T) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), name)
+	program := filepath.Join(t.TempDir(), "example")
 	if runtime.GOOS == "windows" {
 		program += ".exe"
 	}
-	said, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, directory).CombinedOutput()
+	said, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, "..").CombinedOutput()
 	require.NoError(t, err, string(said))
 	return program
 }
@@ -51,7 +63,7 @@ func environ(set vars) []string {
 // returns where both listen.
 func startExample(t *testing.T) (api, logto string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), build(t, "example", ".."))
+	cmd := exec.CommandContext(t.Context(), buildExample(t))
 	cmd.Env = environ(vars{"ADDR": "127.0.0.1:0", "DEMO_LOGTO_ADDR": "127.0.0.1:0"})
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -79,12 +91,16 @@ func startExample(t *testing.T) (api, logto string) {
 
 // runProcess runs the client, and returns what it prints and its exit status. Nothing
 // secret may be in it, ever.
-func runProcess(t *testing.T, program string, set vars) (stdout, stderr string, status int) {
+func runProcess(t *testing.T, set vars) (stdout, stderr string, status int) {
 	t.Helper()
+	program, err := os.Executable()
+	require.NoError(t, err)
+	set = maps.Clone(set)
+	set[asProgram] = "1"
 	var out, diagnosis bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), program)
 	cmd.Env, cmd.Stdout, cmd.Stderr = environ(set), &out, &diagnosis
-	err := cmd.Run()
+	err = cmd.Run()
 	var exit *exec.ExitError
 	if err != nil {
 		require.True(t, errors.As(err, &exit), "%v", err)
@@ -114,12 +130,11 @@ func outline(stdout string) []string {
 
 // TestProcess plays against the example as a user does who has two shells.
 func TestProcess(t *testing.T) {
-	client := build(t, "client", ".")
 	api, logto := startExample(t)
 
 	// In this order: each run adds to the shop.
 	t.Run("demo", func(t *testing.T) {
-		stdout, stderr, status := runProcess(t, client, vars{"ADDR": api, "DEMO_LOGTO_ADDR": logto})
+		stdout, stderr, status := runProcess(t, vars{"ADDR": api, "DEMO_LOGTO_ADDR": logto})
 		require.Zero(t, status, "%s\n%s", stdout, stderr)
 		require.Empty(t, stderr)
 		require.Equal(t, []string{
@@ -193,7 +208,7 @@ func TestProcess(t *testing.T) {
 		}},
 	} {
 		t.Run("real, "+row.application, func(t *testing.T) {
-			stdout, stderr, status := runProcess(t, client, realLogto(row.application, row.more))
+			stdout, stderr, status := runProcess(t, realLogto(row.application, row.more))
 			require.Zero(t, status, "%s\n%s", stdout, stderr)
 			require.Empty(t, stderr)
 			for i := range row.want[:len(row.want)-1] {
@@ -214,7 +229,7 @@ func TestProcess(t *testing.T) {
 		"an API of another Logto": {vars{"LOGTO_AUDIENCE": "https://other.api"}, "Resource has to be the API's resource indicator", "2 of 3 steps did not"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stdout, stderr, status := runProcess(t, client, realLogto("shop-reader", row.set))
+			stdout, stderr, status := runProcess(t, realLogto("shop-reader", row.set))
 			require.Equal(t, 1, status, stdout)
 			require.Contains(t, stdout, "WRONG: ")
 			require.Contains(t, stdout, row.text)
@@ -223,16 +238,16 @@ func TestProcess(t *testing.T) {
 	}
 
 	t.Run("no API", func(t *testing.T) {
-		_, stderr, status := runProcess(t, client, vars{"ADDR": nobody, "DEMO_LOGTO_ADDR": logto})
+		_, stderr, status := runProcess(t, vars{"ADDR": nobody, "DEMO_LOGTO_ADDR": logto})
 		require.Equal(t, 1, status)
 		require.Contains(t, stderr, "go run ./example")
-		_, stderr, status = runProcess(t, client, realLogto("shop-reader", vars{"API_URL": "http://" + nobody}))
+		_, stderr, status = runProcess(t, realLogto("shop-reader", vars{"API_URL": "http://" + nobody}))
 		require.Equal(t, 1, status)
 		require.Contains(t, stderr, "go run ./example")
 		require.Contains(t, stderr, "API_URL")
 	})
 	t.Run("no stand-in", func(t *testing.T) {
-		_, stderr, status := runProcess(t, client, vars{"ADDR": api, "DEMO_LOGTO_ADDR": nobody})
+		_, stderr, status := runProcess(t, vars{"ADDR": api, "DEMO_LOGTO_ADDR": nobody})
 		require.Equal(t, 1, status)
 		require.Contains(t, stderr, "no stand-in for Logto at http://127.0.0.1:")
 		require.Contains(t, stderr, "set DEMO_LOGTO_ADDR")
