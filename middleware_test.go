@@ -88,6 +88,7 @@ func TestTokenOutsideTheHeader(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	for _, algorithm := range guardtest.Algorithms {
 		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
 			logto, clock := guardtest.NewLogto(t, algorithm)
 			guard := guardtest.NewGuard(t, logto, clock)
 			guardtest.Ready(t, guard)

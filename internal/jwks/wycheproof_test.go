@@ -25,6 +25,7 @@ func TestWycheproof(t *testing.T) {
 		{"rsa_signature_4096_sha256_test.json", "RS256"},
 	} {
 		t.Run(test.file, func(t *testing.T) {
+			t.Parallel()
 			vectors := readWycheproof(t, test.file)
 			assert.NotEmpty(t, vectors.TestGroups)
 			count := 0

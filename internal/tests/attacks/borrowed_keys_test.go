@@ -86,6 +86,7 @@ func TestPublicRSAKeyAsSecret(t *testing.T) {
 func TestTokenBringsItsKey(t *testing.T) {
 	for _, algorithm := range guardtest.Algorithms {
 		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
 			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
 				s.Logto.Rotate(algorithm)
 				own := logtotest.NewKey(algorithm)

@@ -90,6 +90,7 @@ func (r ruling) ofText(text, good string) error {
 func TestSerialization(t *testing.T) {
 	for _, algorithm := range guardtest.Algorithms {
 		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
 			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) { // where unknown keys take no time
 				s.Logto.Rotate(algorithm)
 				logto := s.Logto

@@ -24,7 +24,7 @@ import (
 )
 
 var (
-	soakTime = flag.Duration("soak", 3*time.Second, "how long TestSoak takes")
+	soakTime = flag.Duration("soak", time.Second, "how long TestSoak takes")
 	soakSeed = flag.Uint64("soak.seed", 0, "what TestSoak draws its random numbers from; 0: a new one")
 )
 
