@@ -1,6 +1,7 @@
 package logtoguard
 
 import (
+	"cmp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -21,14 +22,11 @@ type tokenCache struct {
 
 func newTokenCache(size int) *tokenCache {
 	c := &tokenCache{}
-	switch {
-	case size < 0:
+	if size < 0 {
 		return c
-	case size == 0:
-		size = defaultCacheSize
 	}
 	c.verified = otter.Must(&otter.Options[string, *Claims]{
-		MaximumWeight: uint64(size),
+		MaximumWeight: uint64(cmp.Or(size, defaultCacheSize)),
 		Weigher:       weight,
 		// Housekeeping runs where the cache is used: no goroutine to own.
 		Executor: func(task func()) { task() },

@@ -1,6 +1,7 @@
 package logtoguard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,11 +105,8 @@ type settings struct {
 func (cfg Config) validate() (settings, error) {
 	var f faults
 	s := settings{
-		logger:     cfg.Logger,
+		logger:     cmp.Or(cfg.Logger, slog.Default()),
 		httpClient: cfg.HTTPClient,
-	}
-	if s.logger == nil {
-		s.logger = slog.Default()
 	}
 	issuers := []string{f.endpoint("Endpoint", cfg.Endpoint, cfg.InsecureHTTP) + "/oidc"}
 	for i, domain := range cfg.CustomDomains {
@@ -131,24 +129,14 @@ func (cfg Config) validate() (settings, error) {
 		issuers:            issuers,
 		audience:           slices.Clone(cfg.Audience),
 		organizationTokens: cfg.OrganizationTokens,
-		skew:               skew(cfg.ClockSkew),
+		skew:               max(0, cmp.Or(cfg.ClockSkew, defaultClockSkew)),
 		now:                clock.Wall(cfg.Now),
 	}
 	cfg.warn(s.logger)
 	return s, nil
 }
 
-func skew(d time.Duration) time.Duration {
-	switch {
-	case d == 0:
-		return defaultClockSkew
-	case d < 0:
-		return 0
-	}
-	return d
-}
-
-// warn tells the mistakes that are not certainly ones.
+// warn logs settings that are probably mistakes.
 func (cfg Config) warn(logger *slog.Logger) {
 	for _, audience := range cfg.Audience {
 		if strings.HasSuffix(audience, "/") {

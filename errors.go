@@ -1,6 +1,7 @@
 package logtoguard
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -67,12 +68,6 @@ type Error struct {
 	sentinel error
 	cause    error
 	metadata string // the address of the API's metadata; "" if it has none
-}
-
-func (e *Error) clone() *Error {
-	own := *e
-	own.Scopes = slices.Clone(e.Scopes)
-	return &own
 }
 
 // Error returns the description.
@@ -266,31 +261,18 @@ func (r refusal) retryIn(d time.Duration, cause error) *Error {
 
 // refusedBy makes the answer to an error that Config.Check returned; nil is none.
 func refusedBy(err error) *Error {
-	if err == nil {
+	var e *Error
+	switch {
+	case err == nil:
 		return nil
-	}
-	if e := (*Error)(nil); errors.As(err, &e) && e != nil && answerable(e.Status) {
-		own := e.clone()
+	case errors.As(err, &e) && e != nil && slices.Contains([]int{401, 403, 429, 503}, e.Status):
+		own := *e
+		own.Scopes = slices.Clone(e.Scopes)
 		own.sentinel, own.cause = ErrRefusedByCheck, err
-		if own.Reason == "" {
-			own.Reason = refusedByCheck.reason
-		}
-		return own
-	}
-	if isContextEnd(err) {
+		own.Reason = cmp.Or(own.Reason, refusedByCheck.reason)
+		return &own
+	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return checkInterrupted.because(err)
 	}
 	return refusedByCheck.because(err)
-}
-
-func answerable(status int) bool {
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return true
-	}
-	return false
-}
-
-func isContextEnd(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -36,7 +36,7 @@ func parseHeader(data []byte) (h header, e *Error) {
 		return h, notAccessToken.because(nil)
 	}
 	algorithm, _ := members.Alg.text()
-	if !allowedAlgorithm(algorithm) {
+	if !slices.Contains(algorithms, algorithm) {
 		return h, wrongAlgorithm.because(nil)
 	}
 	if members.Crit.present() {
@@ -55,14 +55,8 @@ func isAccessToken(typ string) bool {
 	return strings.EqualFold(typ, "at+jwt") || strings.EqualFold(typ, "application/at+jwt")
 }
 
-// allowedAlgorithm: ES384 is Logto's default; the others can be chosen there.
-func allowedAlgorithm(name string) bool {
-	switch name {
-	case "ES256", "ES384", "ES512", "RS256":
-		return true
-	}
-	return false
-}
+// algorithms are those that Logto can be set to; ES384 is its default.
+var algorithms = []string{"ES256", "ES384", "ES512", "RS256"}
 
 // policy judges claims.
 type policy struct {

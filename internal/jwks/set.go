@@ -67,11 +67,10 @@ type Set struct {
 
 	state atomic.Pointer[state] // replaced as a whole at the end of each fetch
 
-	mu      sync.Mutex
-	begun   uint64 // the number of the latest fetch that began
-	asked   bool   // a request waits for a fetch that has not begun
-	waiting int    // requests that wait for a fetch
-	absent  ration // of fetches for absent keys
+	begun   atomic.Uint64 // the number of the latest fetch that began
+	asked   atomic.Bool   // a request waits for a fetch that has not begun
+	waiting atomic.Int64  // requests that wait for a fetch
+	absent  ration        // of fetches for absent keys; the fetching goroutine's own
 
 	wake     chan struct{} // a fetch may be due earlier than it was
 	ctx      context.Context
@@ -126,11 +125,11 @@ func (s *Set) Find(ctx context.Context, kid string) (*Key, error) {
 // await waits for the first keys, or, if there are usable ones, for a fetch that
 // begins from now on. It waits for neither during the back-off after a failure.
 func (s *Set) await(ctx context.Context, kid string) (*Key, error) {
-	need, ok := s.enter()
-	if !ok {
+	need := s.begun.Load() + 1
+	defer s.waiting.Add(-1)
+	if s.waiting.Add(1) > maxWaiting {
 		return nil, &UnavailableError{RetryAfter: retrySoon}
 	}
-	defer s.leave()
 	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
 	for {
@@ -154,33 +153,14 @@ func (s *Set) await(ctx context.Context, kid string) (*Key, error) {
 	}
 }
 
-// enter counts a request that waits, and returns the number of the next fetch to begin.
-func (s *Set) enter() (next uint64, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.waiting == maxWaiting {
-		return 0, false
-	}
-	s.waiting++
-	return s.begun + 1, true
-}
-
-func (s *Set) leave() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.waiting--
-}
-
 // ask reports whether a fetch is under way or will begin that is worth waiting for,
 // and asks for one if need be. Without usable keys, no request shortens a back-off.
 func (s *Set) ask(st *state, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch {
-	case s.begun > st.fetch:
+	case s.begun.Load() > st.fetch:
 		return true
 	case st.usable(now):
-		s.asked = true
+		s.asked.Store(true)
 	case now.Before(st.due):
 		return false
 	}
@@ -270,20 +250,19 @@ func (s *Set) pause() time.Duration {
 	if !s.now().Before(st.due) {
 		pause = 0
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	rationed := false
-	if delay := s.absent.delay(now); s.asked && delay < pause {
+	if delay := s.absent.delay(now); s.asked.Load() && delay < pause {
 		pause, rationed = delay, true
 	}
-	if pause <= 0 {
-		s.begun++
-		s.asked = false
-		if rationed {
-			s.absent.take(now)
-		}
+	if pause > 0 {
+		return pause
 	}
-	return pause
+	if rationed {
+		s.absent.take(now)
+	}
+	s.begun.Add(1)
+	s.asked.Store(false) // what was asked for until now is this fetch
+	return 0
 }
 
 // refresh fetches once, and returns what is known then.
@@ -343,9 +322,7 @@ type Counts struct {
 // Counts returns the present counts.
 func (s *Set) Counts() Counts {
 	st := s.state.Load()
-	s.mu.Lock()
-	c := Counts{Fetches: s.begun, Failures: s.failures.Load()}
-	s.mu.Unlock()
+	c := Counts{Fetches: s.begun.Load(), Failures: s.failures.Load()}
 	for _, k := range st.keys {
 		if k.algorithm != "" {
 			c.Keys++

@@ -64,20 +64,16 @@ func jittered(least, spread time.Duration) time.Duration {
 // Keys that were confirmed in the future, before the clock was set back, grow old from now on.
 func (s *state) failed(err error, now time.Time) *state {
 	next := &state{
-		keys: s.keys, digest: s.digest, confirmed: minTime(s.confirmed, now),
+		keys: s.keys, digest: s.digest, confirmed: s.confirmed,
 		failure: err, failures: s.failures + 1, outage: s.outage,
+	}
+	if now.Before(s.confirmed) {
+		next.confirmed = now
 	}
 	if s.failure == nil {
 		next.outage = now
 	}
 	return next
-}
-
-func minTime(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }
 
 func (s *state) usable(now time.Time) bool {
