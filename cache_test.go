@@ -152,7 +152,7 @@ func TestReusedKidWithAnotherKey(t *testing.T) {
 	_, err = guard.Verify(t.Context(), sign(first, "unknown"))
 	require.ErrorIs(t, err, logtoguard.ErrUnknownKey)
 	_, err = guard.Verify(t.Context(), old)
-	require.ErrorIs(t, err, logtoguard.ErrSignature)
+	require.ErrorIs(t, err, logtoguard.ErrWrongSignature)
 	_, err = guard.Verify(t.Context(), sign(second, "same"))
 	require.NoError(t, err)
 }

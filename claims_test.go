@@ -66,7 +66,7 @@ func TestClaimsFromNowhere(t *testing.T) {
 			require.ErrorIs(t, c.CheckScope(), logtoguard.ErrInsufficientScope)
 			for _, id := range []string{"acme", ""} {
 				_, err := c.ForOrganization(id)
-				require.ErrorIs(t, err, logtoguard.ErrOrganization)
+				require.ErrorIs(t, err, logtoguard.ErrWrongOrganization)
 			}
 			require.Error(t, c.Decode(&map[string]any{}))
 			require.Equal(t, `subject="" client_id="" organization_id=""`, c.String())
@@ -218,7 +218,7 @@ func TestForOrganization(t *testing.T) {
 			require.Nil(t, claims)
 			var e *logtoguard.Error
 			require.ErrorAs(t, err, &e)
-			require.ErrorIs(t, err, logtoguard.ErrOrganization)
+			require.ErrorIs(t, err, logtoguard.ErrWrongOrganization)
 			require.Equal(t, 403, e.Status)
 			require.Equal(t, organizationChallenge, e.Challenge())
 		})

@@ -201,7 +201,7 @@ func TestConfigIssuers(t *testing.T) {
 				require.Equal(t, tt.issuer, claims.Issuer())
 				for _, issuer := range []string{tt.issuer + "/", tt.issuer[:len(tt.issuer)-len("/oidc")], logto.Endpoint() + "/oidc", "/oidc", ""} {
 					_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, guardtest.Claim("iss", issuer)))
-					require.ErrorIs(t, err, logtoguard.ErrIssuer, "%s: %s", name, issuer)
+					require.ErrorIs(t, err, logtoguard.ErrWrongIssuer, "%s: %s", name, issuer)
 				}
 			}
 		})
@@ -266,9 +266,9 @@ func TestConfigIsCopied(t *testing.T) {
 	_, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, guardtest.Claim("iss", "https://a.example/oidc")))
 	require.NoError(t, err)
 	_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{Audience: "https://other.api"}))
-	require.ErrorIs(t, err, logtoguard.ErrAudience)
+	require.ErrorIs(t, err, logtoguard.ErrWrongAudience)
 	_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, guardtest.Claim("iss", "https://b.example/oidc")))
-	require.ErrorIs(t, err, logtoguard.ErrIssuer)
+	require.ErrorIs(t, err, logtoguard.ErrWrongIssuer)
 }
 
 func TestConfigClockSkew(t *testing.T) {

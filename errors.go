@@ -17,25 +17,25 @@ import (
 )
 
 // What errors.Is finds in an [*Error]. Its status is 401, but for a malformed header
-// (400), ErrInsufficientScope and ErrOrganization (403), ErrKeysUnavailable,
+// (400), ErrInsufficientScope and ErrWrongOrganization (403), ErrKeysUnavailable,
 // ErrOverloaded and ErrClosed (503); where [Config].Check refuses, it may choose.
 var (
 	ErrNoToken           = errors.New("logtoguard: no token")
 	ErrMalformed         = errors.New("logtoguard: malformed token or Authorization header")
 	ErrOpaqueToken       = errors.New("logtoguard: opaque token")
 	ErrNotAccessToken    = errors.New("logtoguard: not an access token")
-	ErrAlgorithm         = errors.New("logtoguard: algorithm not allowed")
+	ErrWrongAlgorithm    = errors.New("logtoguard: algorithm not allowed")
 	ErrUnknownKey        = errors.New("logtoguard: unknown key")
-	ErrSignature         = errors.New("logtoguard: wrong signature")
+	ErrWrongSignature    = errors.New("logtoguard: wrong signature")
 	ErrExpired           = errors.New("logtoguard: token expired")
 	ErrNotYetValid       = errors.New("logtoguard: token not yet valid")
-	ErrIssuer            = errors.New("logtoguard: wrong issuer")
-	ErrAudience          = errors.New("logtoguard: wrong audience")
-	ErrClaims            = errors.New("logtoguard: claim missing or of the wrong type")
+	ErrWrongIssuer       = errors.New("logtoguard: wrong issuer")
+	ErrWrongAudience     = errors.New("logtoguard: wrong audience")
+	ErrInvalidClaim      = errors.New("logtoguard: claim missing or of the wrong type")
 	ErrSenderConstrained = errors.New("logtoguard: sender-constrained token")
 	ErrRefusedByCheck    = errors.New("logtoguard: refused by Config.Check")
 	ErrInsufficientScope = errors.New("logtoguard: insufficient scope")
-	ErrOrganization      = errors.New("logtoguard: wrong organization")
+	ErrWrongOrganization = errors.New("logtoguard: wrong organization")
 	ErrKeysUnavailable   = errors.New("logtoguard: keys unavailable")
 	ErrOverloaded        = errors.New("logtoguard: too many signatures to check")
 	ErrClosed            = errors.New("logtoguard: guard closed")
@@ -49,7 +49,9 @@ const (
 	codeUnavailable       = "temporarily_unavailable"
 )
 
-// Error is a refusal: what the client is told, and, for errors.Is and errors.As, why.
+// Error is a refusal: what the client reads, and, for errors.Is and errors.As, why.
+// Code, Reason and Status don't change from one version to the next; Description is
+// for people, and may.
 type Error struct {
 	// Code is invalid_request, invalid_token, insufficient_scope (RFC 6750,
 	// section 3.1) or temporarily_unavailable; empty when there was no token.
@@ -58,7 +60,8 @@ type Error struct {
 	Reason string
 	// Status is the HTTP status.
 	Status int
-	// Description is a fixed text without anything that the sender wrote: safe to show.
+	// Description is a fixed text for people, without anything that the sender wrote:
+	// safe to show. It may change.
 	Description string
 	// Scopes are what the route asks for, where a scope is missing.
 	Scopes []string
@@ -217,21 +220,21 @@ var (
 	noKeyID           = refusal{ErrMalformed, 401, codeInvalidToken, "malformed", "the token's header names no key: its kid is missing, empty or not a string"}
 	opaqueToken       = refusal{ErrOpaqueToken, 401, codeInvalidToken, "opaque", "opaque token: request it with the `resource` parameter"}
 	notAccessToken    = refusal{ErrNotAccessToken, 401, codeInvalidToken, "not_access_token", "this is not an access token: its typ is not at+jwt (an ID token is for the application that asked for it)"}
-	wrongAlgorithm    = refusal{ErrAlgorithm, 401, codeInvalidToken, "algorithm", "the token's signature algorithm is not allowed"}
-	algorithmOfKey    = refusal{ErrAlgorithm, 401, codeInvalidToken, "algorithm", "the token's signature algorithm does not fit its key"}
+	wrongAlgorithm    = refusal{ErrWrongAlgorithm, 401, codeInvalidToken, "algorithm", "the token's signature algorithm is not allowed"}
+	algorithmOfKey    = refusal{ErrWrongAlgorithm, 401, codeInvalidToken, "algorithm", "the token's signature algorithm does not fit its key"}
 	unknownKey        = refusal{ErrUnknownKey, 401, codeInvalidToken, "unknown_key", "the token is signed by a key that the issuer does not publish"}
-	wrongSignature    = refusal{ErrSignature, 401, codeInvalidToken, "signature", "the token's signature is wrong"}
+	wrongSignature    = refusal{ErrWrongSignature, 401, codeInvalidToken, "signature", "the token's signature is wrong"}
 	expired           = refusal{ErrExpired, 401, codeInvalidToken, "expired", "the token expired"}
 	notYetValid       = refusal{ErrNotYetValid, 401, codeInvalidToken, "not_yet_valid", "the token is not valid yet"}
-	wrongIssuer       = refusal{ErrIssuer, 401, codeInvalidToken, "issuer", "the token is from another issuer"}
-	wrongAudience     = refusal{ErrAudience, 401, codeInvalidToken, "audience", "the token is for another audience"}
-	contradiction     = refusal{ErrClaims, 401, codeInvalidToken, "claims", "the token's organization_id contradicts its audience"}
+	wrongIssuer       = refusal{ErrWrongIssuer, 401, codeInvalidToken, "issuer", "the token is from another issuer"}
+	wrongAudience     = refusal{ErrWrongAudience, 401, codeInvalidToken, "audience", "the token is for another audience"}
+	contradiction     = refusal{ErrInvalidClaim, 401, codeInvalidToken, "claims", "the token's organization_id contradicts its audience"}
 	senderConstrained = refusal{ErrSenderConstrained, 401, codeInvalidToken, "sender_constrained", "the token is bound to a key of its sender (cnf), which is not supported"}
 	refusedByCheck    = refusal{ErrRefusedByCheck, 401, codeInvalidToken, "check", "the token was refused"}
 	checkInterrupted  = refusal{ErrRefusedByCheck, 503, codeUnavailable, "check", "the token could not be checked in time"}
 	insufficientScope = refusal{ErrInsufficientScope, 403, codeInsufficientScope, "scope", "the token does not hold the scope that is needed"}
 	scopeNotAccepted  = refusal{ErrInsufficientScope, 403, codeInsufficientScope, "scope", "the token's scopes are bound to an organization, which is not the one being served"}
-	otherOrganization = refusal{ErrOrganization, 403, codeInsufficientScope, "organization", "the token is not for this organization"}
+	otherOrganization = refusal{ErrWrongOrganization, 403, codeInsufficientScope, "organization", "the token is not for this organization"}
 	keysUnavailable   = refusal{ErrKeysUnavailable, 503, codeUnavailable, "keys", "the issuer's keys are not available"}
 	overloaded        = refusal{ErrOverloaded, 503, codeUnavailable, "overloaded", "too many tokens wait to be verified"}
 	guardClosed       = refusal{ErrClosed, 503, codeUnavailable, "closed", "this server is shutting down"}
@@ -248,7 +251,7 @@ func (r refusal) because(cause error) *Error {
 
 // wrongClaim refuses a token for a claim of ours, by its name.
 func wrongClaim(name string) *Error {
-	kind := refusal{ErrClaims, 401, codeInvalidToken, "claims", "the token's " + name + " claim is missing or of the wrong type"}
+	kind := refusal{ErrInvalidClaim, 401, codeInvalidToken, "claims", "the token's " + name + " claim is missing or of the wrong type"}
 	return kind.because(nil)
 }
 

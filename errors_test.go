@@ -195,7 +195,7 @@ func TestErrorTree(t *testing.T) {
 	require.Equal(t, logtoguard.Error{Code: "invalid_token", Reason: "expired", Status: 401, Description: "the token expired"},
 		logtoguard.Error{Code: e.Code, Reason: e.Reason, Status: e.Status, Description: e.Description, Scopes: e.Scopes, RetryAfter: e.RetryAfter})
 	require.ErrorIs(t, err, logtoguard.ErrExpired)
-	require.NotErrorIs(t, err, logtoguard.ErrClaims)
+	require.NotErrorIs(t, err, logtoguard.ErrInvalidClaim)
 	require.Nil(t, (&logtoguard.Error{}).Unwrap())
 }
 

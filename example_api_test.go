@@ -99,7 +99,7 @@ func ExampleGuard_Verify() {
 
 	_, err = guard.Verify(context.Background(), logto.Mint(logtotest.Token{Audience: "https://other.api"}))
 	var refusal *logtoguard.Error
-	fmt.Println(errors.Is(err, logtoguard.ErrAudience), errors.As(err, &refusal), refusal.Status, err)
+	fmt.Println(errors.Is(err, logtoguard.ErrWrongAudience), errors.As(err, &refusal), refusal.Status, err)
 	// Output:
 	// subject="robot" client_id="robot" organization_id="" true <nil>
 	// true true 401 the token is for another audience

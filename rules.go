@@ -109,14 +109,14 @@ func (p *policy) judge(data []byte, issuer *string) (*Claims, *Error) {
 // judgeOrigin: who issued the token, and for whom.
 func (p *policy) judgeOrigin(in *payload, c *Claims) *Error {
 	if _, ok := in.Issuer.text(); !ok {
-		return wrongIssuer.because(ErrClaims)
+		return wrongIssuer.because(ErrInvalidClaim)
 	}
 	if !slices.Contains(p.issuers, c.issuer) {
 		return wrongIssuer.because(nil)
 	}
 	var ok bool
 	if c.audience, ok = in.Audience.texts(); !ok {
-		return wrongAudience.because(ErrClaims)
+		return wrongAudience.because(ErrInvalidClaim)
 	}
 	accepted := false
 	for _, audience := range c.audience {

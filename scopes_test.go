@@ -211,20 +211,20 @@ func TestOrganizationTokens(t *testing.T) {
 		{"the same twice", []string{acme, acme}, nil, "acme", nil},
 		{"the claim agrees", acme, "acme", "acme", nil},
 		{"an id with colons", acme + ":x", nil, "acme:x", nil},
-		{"the claim contradicts", acme, "other", "", logtoguard.ErrClaims},
-		{"the claim is empty", acme, "", "", logtoguard.ErrClaims},
-		{"the claim is no string", acme, []string{"acme"}, "", logtoguard.ErrClaims},
-		{"two organizations", []string{acme, "urn:logto:organization:other"}, nil, "", logtoguard.ErrAudience},
-		{"two organizations, one claimed", []string{acme, "urn:logto:organization:other"}, "acme", "", logtoguard.ErrAudience},
-		{"all organizations", "urn:logto:resource:organizations", nil, "", logtoguard.ErrAudience},
-		{"all organizations, one claimed", "urn:logto:resource:organizations", "acme", "", logtoguard.ErrAudience},
-		{"no id", "urn:logto:organization:", nil, "", logtoguard.ErrAudience},
-		{"no id, one claimed", "urn:logto:organization:", "acme", "", logtoguard.ErrAudience},
-		{"almost the prefix", "urn:logto:organizations:acme", nil, "", logtoguard.ErrAudience},
-		{"upper case", "URN:LOGTO:ORGANIZATION:acme", nil, "", logtoguard.ErrAudience},
-		{"the prefix within", "x" + acme, nil, "", logtoguard.ErrAudience},
-		{"a resource for an organization", guardtest.Shopping, "acme", "", logtoguard.ErrAudience},
-		{"a resource", guardtest.Shopping, nil, "", logtoguard.ErrAudience},
+		{"the claim contradicts", acme, "other", "", logtoguard.ErrInvalidClaim},
+		{"the claim is empty", acme, "", "", logtoguard.ErrInvalidClaim},
+		{"the claim is no string", acme, []string{"acme"}, "", logtoguard.ErrInvalidClaim},
+		{"two organizations", []string{acme, "urn:logto:organization:other"}, nil, "", logtoguard.ErrWrongAudience},
+		{"two organizations, one claimed", []string{acme, "urn:logto:organization:other"}, "acme", "", logtoguard.ErrWrongAudience},
+		{"all organizations", "urn:logto:resource:organizations", nil, "", logtoguard.ErrWrongAudience},
+		{"all organizations, one claimed", "urn:logto:resource:organizations", "acme", "", logtoguard.ErrWrongAudience},
+		{"no id", "urn:logto:organization:", nil, "", logtoguard.ErrWrongAudience},
+		{"no id, one claimed", "urn:logto:organization:", "acme", "", logtoguard.ErrWrongAudience},
+		{"almost the prefix", "urn:logto:organizations:acme", nil, "", logtoguard.ErrWrongAudience},
+		{"upper case", "URN:LOGTO:ORGANIZATION:acme", nil, "", logtoguard.ErrWrongAudience},
+		{"the prefix within", "x" + acme, nil, "", logtoguard.ErrWrongAudience},
+		{"a resource for an organization", guardtest.Shopping, "acme", "", logtoguard.ErrWrongAudience},
+		{"a resource", guardtest.Shopping, nil, "", logtoguard.ErrWrongAudience},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -256,16 +256,16 @@ func TestResourceGuardAndOrganizations(t *testing.T) {
 	guard := guardtest.NewGuard(t, logto, clock)
 	const acme = "urn:logto:organization:acme"
 	_, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Audience: acme}))
-	require.ErrorIs(t, err, logtoguard.ErrAudience)
+	require.ErrorIs(t, err, logtoguard.ErrWrongAudience)
 	claims, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Scopes: []string{"a"}}, guardtest.Claim("aud", []string{guardtest.Shopping, acme})))
 	require.NoError(t, err)
 	require.Equal(t, "acme", claims.OrganizationID())
 	require.False(t, claims.HasScope("a"))
 	_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{OrganizationID: "other"}, guardtest.Claim("aud", []string{guardtest.Shopping, acme})))
-	require.ErrorIs(t, err, logtoguard.ErrClaims)
+	require.ErrorIs(t, err, logtoguard.ErrInvalidClaim)
 	for _, id := range []any{"", nil, 7, []string{"acme"}} {
 		_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, guardtest.Claim("organization_id", id)))
-		require.ErrorIs(t, err, logtoguard.ErrClaims, "%v", id)
+		require.ErrorIs(t, err, logtoguard.ErrInvalidClaim, "%v", id)
 	}
 }
 

@@ -27,7 +27,7 @@ var checks = []check{
 		always("three parts of strict base64url, a JSON object in the first, at most 16 KiB"), form},
 	{"typ", []error{logtoguard.ErrNotAccessToken}, nil,
 		always("at+jwt"), inHeader("typ")},
-	{"alg", []error{logtoguard.ErrAlgorithm}, hasOtherAlgorithm,
+	{"alg", []error{logtoguard.ErrWrongAlgorithm}, hasOtherAlgorithm,
 		always(strings.Join(algorithms, ", ")), inHeader("alg")},
 	{"crit", []error{logtoguard.ErrMalformed}, isCritical,
 		always("none"), inHeader("crit")},
@@ -35,33 +35,33 @@ var checks = []check{
 		always("a key's ID"), inHeader("kid")},
 	{"claims", []error{logtoguard.ErrMalformed}, nil,
 		always("a JSON object in the second part, no member twice"), payload},
-	{"iss", []error{logtoguard.ErrIssuer}, nil,
+	{"iss", []error{logtoguard.ErrWrongIssuer}, nil,
 		func(q *inquiry) string { return showAny(q.issuers) }, inClaims("iss")},
-	{"aud", []error{logtoguard.ErrAudience}, nil,
+	{"aud", []error{logtoguard.ErrWrongAudience}, nil,
 		func(q *inquiry) string { return showAny(q.audience()) }, inClaims("aud")},
-	{"exp", []error{logtoguard.ErrExpired, logtoguard.ErrClaims}, isNoTime("exp"),
+	{"exp", []error{logtoguard.ErrExpired, logtoguard.ErrInvalidClaim}, isNoTime("exp"),
 		func(q *inquiry) string { return "later than " + clock(q.at.Add(-q.skew())) }, timeOf("exp")},
-	{"nbf", []error{logtoguard.ErrNotYetValid, logtoguard.ErrClaims}, startsLater,
+	{"nbf", []error{logtoguard.ErrNotYetValid, logtoguard.ErrInvalidClaim}, startsLater,
 		func(q *inquiry) string { return "none, or not later than " + clock(q.at.Add(q.skew())) }, timeOf("nbf")},
-	{"iat", []error{logtoguard.ErrNotYetValid, logtoguard.ErrClaims}, isIssuedLater,
+	{"iat", []error{logtoguard.ErrNotYetValid, logtoguard.ErrInvalidClaim}, isIssuedLater,
 		func(q *inquiry) string { return "not later than " + clock(q.at.Add(q.issueSkew())) }, timeOf("iat")},
-	{"sub", []error{logtoguard.ErrClaims}, isNoText("sub"),
+	{"sub", []error{logtoguard.ErrInvalidClaim}, isNoText("sub"),
 		always("a user's or an application's ID"), inClaims("sub")},
-	{"client_id", []error{logtoguard.ErrClaims}, isNoText("client_id"),
+	{"client_id", []error{logtoguard.ErrInvalidClaim}, isNoText("client_id"),
 		always("an application's ID"), inClaims("client_id")},
-	{"scope", []error{logtoguard.ErrClaims}, hasOddScope,
+	{"scope", []error{logtoguard.ErrInvalidClaim}, hasOddScope,
 		always("none, or a string"), inClaims("scope")},
-	{"organization_id", []error{logtoguard.ErrClaims}, nil,
+	{"organization_id", []error{logtoguard.ErrInvalidClaim}, nil,
 		always("none, or an organization's ID, the same as in aud if one is there"), inClaims("organization_id")},
 	{"cnf", []error{logtoguard.ErrSenderConstrained}, nil,
 		always("none"), inClaims("cnf")},
 	{"key", []error{logtoguard.ErrUnknownKey, logtoguard.ErrKeysUnavailable}, nil,
 		func(q *inquiry) string { return "a usable key with this kid at " + show(q.keys.where()) }, keyFound},
-	{"key's alg", []error{logtoguard.ErrAlgorithm}, nil,
+	{"key's alg", []error{logtoguard.ErrWrongAlgorithm}, nil,
 		inHeader("alg"), keyAlgorithm},
-	{"signature", []error{logtoguard.ErrSignature, logtoguard.ErrOverloaded}, nil,
+	{"signature", []error{logtoguard.ErrWrongSignature, logtoguard.ErrOverloaded}, nil,
 		always("made by that key"), signatureFound},
-	{"organization", []error{logtoguard.ErrOrganization}, nil,
+	{"organization", []error{logtoguard.ErrWrongOrganization}, nil,
 		func(q *inquiry) string { return show(q.organization) }, organizationFound},
 	{"scopes needed", []error{logtoguard.ErrInsufficientScope}, nil,
 		func(q *inquiry) string { return showAll(q.scopes) }, scopesFound},
@@ -136,14 +136,14 @@ func keyFound(q *inquiry) string {
 
 func keyAlgorithm(q *inquiry) string {
 	k := q.publishedKey()
-	if errors.Is(q.err, logtoguard.ErrAlgorithm) && k != nil {
+	if errors.Is(q.err, logtoguard.ErrWrongAlgorithm) && k != nil {
 		return "a key of the type " + k.kind()
 	}
 	return showValue(q.token.header.get("alg"))
 }
 
 func signatureFound(q *inquiry) string {
-	if errors.Is(q.err, logtoguard.ErrSignature) {
+	if errors.Is(q.err, logtoguard.ErrWrongSignature) {
 		return "another one (not shown)"
 	}
 	return "made by that key (not shown)"

@@ -133,7 +133,7 @@ func (q *inquiry) judge(ctx context.Context, guard *logtoguard.Guard, token stri
 // comparesWithLogto: the advice needs an answer of Logto, for which the guard had no
 // need to wait.
 func (q *inquiry) comparesWithLogto() bool {
-	return slices.ContainsFunc([]error{logtoguard.ErrIssuer, logtoguard.ErrExpired, logtoguard.ErrNotYetValid},
+	return slices.ContainsFunc([]error{logtoguard.ErrWrongIssuer, logtoguard.ErrExpired, logtoguard.ErrNotYetValid},
 		func(refusal error) bool { return errors.Is(q.err, refusal) })
 }
 

@@ -101,9 +101,9 @@ func Headers(logto *logtotest.Server) []Verdict {
 		{"typ in an array", set("typ", []string{"at+jwt"}), logtoguard.ErrNotAccessToken},
 		{"typ with a parameter", set("typ", "at+jwt; v=1"), logtoguard.ErrNotAccessToken},
 		{"typ under another name", mint(func(d *logtotest.Draft) { d.Header["Typ"] = "at+jwt"; delete(d.Header, "typ") }), logtoguard.ErrNotAccessToken},
-		{"no alg", without("alg"), logtoguard.ErrAlgorithm},
-		{"alg a number", set("alg", 384), logtoguard.ErrAlgorithm},
-		{"alg in lower case", set("alg", strings.ToLower(logto.Key().Algorithm())), logtoguard.ErrAlgorithm},
+		{"no alg", without("alg"), logtoguard.ErrWrongAlgorithm},
+		{"alg a number", set("alg", 384), logtoguard.ErrWrongAlgorithm},
+		{"alg in lower case", set("alg", strings.ToLower(logto.Key().Algorithm())), logtoguard.ErrWrongAlgorithm},
 		{"no kid", without("kid"), logtoguard.ErrMalformed},
 		{"kid empty", set("kid", ""), logtoguard.ErrMalformed},
 		{"kid a number", set("kid", 1), logtoguard.ErrMalformed},
@@ -114,11 +114,11 @@ func Headers(logto *logtotest.Server) []Verdict {
 		{"further members", set("x", map[string]any{"y": 1}), nil},
 	}
 	for _, name := range []string{"none", "None", "NONE", "nOnE", "", "HS256", "HS384", "PS256", "RS384", "RS512", "EdDSA", "ES256K", "dir"} {
-		list = append(list, Verdict{"alg " + name, set("alg", name), logtoguard.ErrAlgorithm})
+		list = append(list, Verdict{"alg " + name, set("alg", name), logtoguard.ErrWrongAlgorithm})
 	}
 	for _, name := range Algorithms {
 		if name != logto.Key().Algorithm() {
-			list = append(list, Verdict{"alg of another key: " + name, set("alg", name), logtoguard.ErrAlgorithm})
+			list = append(list, Verdict{"alg of another key: " + name, set("alg", name), logtoguard.ErrWrongAlgorithm})
 		}
 	}
 	return list
@@ -139,57 +139,57 @@ func Payloads(logto *logtotest.Server) []Verdict {
 	raw := func(s string) json.RawMessage { return json.RawMessage(s) }
 	issuer := logto.Endpoint() + "/oidc"
 	list := []Verdict{
-		{"no iss", without("iss"), logtoguard.ErrIssuer},
-		{"iss of another", set("iss", "https://evil.example/oidc"), logtoguard.ErrIssuer},
-		{"iss with a slash", set("iss", issuer+"/"), logtoguard.ErrIssuer},
-		{"iss in another case", set("iss", strings.ToUpper(issuer)), logtoguard.ErrIssuer},
-		{"iss in an array", set("iss", []string{issuer}), logtoguard.ErrIssuer},
-		{"iss null", set("iss", nil), logtoguard.ErrIssuer},
-		{"Iss for iss", renamed("iss", "Iss"), logtoguard.ErrIssuer},
-		{"no aud", without("aud"), logtoguard.ErrAudience},
-		{"aud of another API", set("aud", "https://other.api"), logtoguard.ErrAudience},
-		{"aud with a slash", set("aud", Shopping+"/"), logtoguard.ErrAudience},
+		{"no iss", without("iss"), logtoguard.ErrWrongIssuer},
+		{"iss of another", set("iss", "https://evil.example/oidc"), logtoguard.ErrWrongIssuer},
+		{"iss with a slash", set("iss", issuer+"/"), logtoguard.ErrWrongIssuer},
+		{"iss in another case", set("iss", strings.ToUpper(issuer)), logtoguard.ErrWrongIssuer},
+		{"iss in an array", set("iss", []string{issuer}), logtoguard.ErrWrongIssuer},
+		{"iss null", set("iss", nil), logtoguard.ErrWrongIssuer},
+		{"Iss for iss", renamed("iss", "Iss"), logtoguard.ErrWrongIssuer},
+		{"no aud", without("aud"), logtoguard.ErrWrongAudience},
+		{"aud of another API", set("aud", "https://other.api"), logtoguard.ErrWrongAudience},
+		{"aud with a slash", set("aud", Shopping+"/"), logtoguard.ErrWrongAudience},
 		{"aud among others", set("aud", []string{"https://other.api", Shopping}), nil},
-		{"aud with a number among it", set("aud", []any{Shopping, 1}), logtoguard.ErrAudience},
-		{"aud with an array in it", set("aud", []any{[]string{Shopping}}), logtoguard.ErrAudience},
-		{"aud an empty array", set("aud", []string{}), logtoguard.ErrAudience},
-		{"aud empty", set("aud", ""), logtoguard.ErrAudience},
-		{"aud an object", set("aud", map[string]any{Shopping: true}), logtoguard.ErrAudience},
-		{"aud null", set("aud", nil), logtoguard.ErrAudience},
-		{"AUD for aud", renamed("aud", "AUD"), logtoguard.ErrAudience},
-		{"organization token at an API resource", set("aud", "urn:logto:organization:acme"), logtoguard.ErrAudience},
-		{"no exp", without("exp"), logtoguard.ErrClaims},
-		{"exp null", set("exp", nil), logtoguard.ErrClaims},
-		{"Exp for exp", renamed("exp", "Exp"), logtoguard.ErrClaims},
+		{"aud with a number among it", set("aud", []any{Shopping, 1}), logtoguard.ErrWrongAudience},
+		{"aud with an array in it", set("aud", []any{[]string{Shopping}}), logtoguard.ErrWrongAudience},
+		{"aud an empty array", set("aud", []string{}), logtoguard.ErrWrongAudience},
+		{"aud empty", set("aud", ""), logtoguard.ErrWrongAudience},
+		{"aud an object", set("aud", map[string]any{Shopping: true}), logtoguard.ErrWrongAudience},
+		{"aud null", set("aud", nil), logtoguard.ErrWrongAudience},
+		{"AUD for aud", renamed("aud", "AUD"), logtoguard.ErrWrongAudience},
+		{"organization token at an API resource", set("aud", "urn:logto:organization:acme"), logtoguard.ErrWrongAudience},
+		{"no exp", without("exp"), logtoguard.ErrInvalidClaim},
+		{"exp null", set("exp", nil), logtoguard.ErrInvalidClaim},
+		{"Exp for exp", renamed("exp", "Exp"), logtoguard.ErrInvalidClaim},
 		{"exp past", set("exp", Now.Add(-time.Minute).Unix()), logtoguard.ErrExpired},
 		{"exp negative", set("exp", -1), logtoguard.ErrExpired},
 		{"exp with a fraction", set("exp", float64(Now.Unix())+0.5), nil},
 		{"exp in scientific notation", set("exp", raw("1.9e9")), nil},
-		{"exp beyond float64", set("exp", raw("1e400")), logtoguard.ErrClaims},
-		{"exp beyond what a time can hold", set("exp", raw("9223372036854775807")), logtoguard.ErrClaims},
-		{"exp in milliseconds", set("exp", Now.Add(time.Hour).UnixMilli()), logtoguard.ErrClaims},
-		{"exp far below zero", set("exp", raw("-9223372036854775808")), logtoguard.ErrClaims},
+		{"exp beyond float64", set("exp", raw("1e400")), logtoguard.ErrInvalidClaim},
+		{"exp beyond what a time can hold", set("exp", raw("9223372036854775807")), logtoguard.ErrInvalidClaim},
+		{"exp in milliseconds", set("exp", Now.Add(time.Hour).UnixMilli()), logtoguard.ErrInvalidClaim},
+		{"exp far below zero", set("exp", raw("-9223372036854775808")), logtoguard.ErrInvalidClaim},
 		{"nbf past", set("nbf", Now.Unix()), nil},
 		{"nbf ahead", set("nbf", Now.Add(time.Minute).Unix()), logtoguard.ErrNotYetValid},
-		{"nbf null", set("nbf", nil), logtoguard.ErrClaims},
-		{"nbf beyond what a time can hold", set("nbf", raw("-1e30")), logtoguard.ErrClaims},
-		{"no iat", without("iat"), logtoguard.ErrClaims},
-		{"iat null", set("iat", nil), logtoguard.ErrClaims},
+		{"nbf null", set("nbf", nil), logtoguard.ErrInvalidClaim},
+		{"nbf beyond what a time can hold", set("nbf", raw("-1e30")), logtoguard.ErrInvalidClaim},
+		{"no iat", without("iat"), logtoguard.ErrInvalidClaim},
+		{"iat null", set("iat", nil), logtoguard.ErrInvalidClaim},
 		{"iat a little ahead", set("iat", Now.Add(time.Minute).Unix()), nil},
 		{"iat far ahead", set("iat", Now.Add(61*time.Second).Unix()), logtoguard.ErrNotYetValid},
-		{"no sub", without("sub"), logtoguard.ErrClaims},
-		{"sub empty", set("sub", ""), logtoguard.ErrClaims},
-		{"sub null", set("sub", nil), logtoguard.ErrClaims},
-		{"no client_id", without("client_id"), logtoguard.ErrClaims},
-		{"client_id empty", set("client_id", ""), logtoguard.ErrClaims},
-		{"azp for client_id", renamed("client_id", "azp"), logtoguard.ErrClaims},
+		{"no sub", without("sub"), logtoguard.ErrInvalidClaim},
+		{"sub empty", set("sub", ""), logtoguard.ErrInvalidClaim},
+		{"sub null", set("sub", nil), logtoguard.ErrInvalidClaim},
+		{"no client_id", without("client_id"), logtoguard.ErrInvalidClaim},
+		{"client_id empty", set("client_id", ""), logtoguard.ErrInvalidClaim},
+		{"azp for client_id", renamed("client_id", "azp"), logtoguard.ErrInvalidClaim},
 		{"no scope", without("scope"), nil},
 		{"scope empty", set("scope", ""), nil},
-		{"scope an array", set("scope", []string{"read:products"}), logtoguard.ErrClaims},
-		{"scope null", set("scope", nil), logtoguard.ErrClaims},
-		{"organization_id empty", set("organization_id", ""), logtoguard.ErrClaims},
-		{"organization_id null", set("organization_id", nil), logtoguard.ErrClaims},
-		{"organization_id in an array", set("organization_id", []string{"acme"}), logtoguard.ErrClaims},
+		{"scope an array", set("scope", []string{"read:products"}), logtoguard.ErrInvalidClaim},
+		{"scope null", set("scope", nil), logtoguard.ErrInvalidClaim},
+		{"organization_id empty", set("organization_id", ""), logtoguard.ErrInvalidClaim},
+		{"organization_id null", set("organization_id", nil), logtoguard.ErrInvalidClaim},
+		{"organization_id in an array", set("organization_id", []string{"acme"}), logtoguard.ErrInvalidClaim},
 		{"organization_id", set("organization_id", "acme"), nil},
 		{"cnf", set("cnf", map[string]any{"jkt": "x"}), logtoguard.ErrSenderConstrained},
 		{"cnf null", set("cnf", nil), logtoguard.ErrSenderConstrained},
@@ -203,12 +203,12 @@ func Payloads(logto *logtotest.Server) []Verdict {
 	}
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		for _, wrong := range []any{"1900000000", true, []int{1}, map[string]any{}} {
-			list = append(list, Verdict{name + " of a wrong type", set(name, wrong), logtoguard.ErrClaims})
+			list = append(list, Verdict{name + " of a wrong type", set(name, wrong), logtoguard.ErrInvalidClaim})
 		}
 	}
 	for _, name := range []string{"sub", "client_id", "scope", "organization_id"} {
 		for _, wrong := range []any{1, false, []string{"x"}, map[string]any{}} {
-			list = append(list, Verdict{name + " of a wrong type", set(name, wrong), logtoguard.ErrClaims})
+			list = append(list, Verdict{name + " of a wrong type", set(name, wrong), logtoguard.ErrInvalidClaim})
 		}
 	}
 	return list
@@ -227,7 +227,7 @@ func Signatures(logto *logtotest.Server) []Verdict {
 	flipped[len(flipped)/2] ^= 1
 	other := logtotest.NewKey(logto.Key().Algorithm())
 	promoted := strings.Split(mint(func(d *logtotest.Draft) { d.Claims["scope"] = "all" }), ".")[1]
-	wrong := logtoguard.ErrSignature
+	wrong := logtoguard.ErrWrongSignature
 	return []Verdict{
 		{"one bit flipped", resigned(flipped), wrong},
 		{"empty", resigned(nil), wrong},

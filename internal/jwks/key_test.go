@@ -38,9 +38,9 @@ func TestOddKeys(t *testing.T) {
 	}{
 		{ec, oddAnyKeys()}, {rsa, oddAnyKeys()}, {ec, oddECKeys()}, {rsa, oddRSAKeys(t)},
 		{logtotest.NewKey("ES384"), []odd{
-			{"ES256 declared on P-384", set("alg", "ES256"), logtoguard.ErrAlgorithm, "alg does not fit"},
-			{"ES512 declared on P-384", set("alg", "ES512"), logtoguard.ErrAlgorithm, "alg does not fit"},
-			{"ES256K declared on P-384", set("alg", "ES256K"), logtoguard.ErrAlgorithm, "alg does not fit"},
+			{"ES256 declared on P-384", set("alg", "ES256"), logtoguard.ErrWrongAlgorithm, "alg does not fit"},
+			{"ES512 declared on P-384", set("alg", "ES512"), logtoguard.ErrWrongAlgorithm, "alg does not fit"},
+			{"ES256K declared on P-384", set("alg", "ES256K"), logtoguard.ErrWrongAlgorithm, "alg does not fit"},
 		}},
 	} {
 		for _, o := range group.odds {
@@ -135,10 +135,10 @@ func oddAnyKeys() []odd {
 		{"duplicate member", text(func(s string) string { return `{"use":"enc",` + s[1:] }), unknown, "duplicate"},
 		{"duplicate kid", text(func(s string) string { return s[:len(s)-1] + `,"kid":"b"}` }), unknown, "duplicate"},
 
-		{"alg of another type", set("alg", other.Algorithm()), logtoguard.ErrAlgorithm, "alg does not fit"},
-		{"alg HS256", set("alg", "HS256"), logtoguard.ErrAlgorithm, "alg does not fit"},
-		{"alg none", set("alg", "none"), logtoguard.ErrAlgorithm, "alg does not fit"},
-		{"alg unknown", set("alg", "ML-DSA-44"), logtoguard.ErrAlgorithm, "alg does not fit"},
+		{"alg of another type", set("alg", other.Algorithm()), logtoguard.ErrWrongAlgorithm, "alg does not fit"},
+		{"alg HS256", set("alg", "HS256"), logtoguard.ErrWrongAlgorithm, "alg does not fit"},
+		{"alg none", set("alg", "none"), logtoguard.ErrWrongAlgorithm, "alg does not fit"},
+		{"alg unknown", set("alg", "ML-DSA-44"), logtoguard.ErrWrongAlgorithm, "alg does not fit"},
 
 		{"two keys under one kid", func(k jwk) []any {
 			twin := other.JWK()
@@ -209,8 +209,8 @@ func oddRSAKeys(t *testing.T) []odd {
 	even := new(big.Int).Sub(private.N, big.NewInt(1))
 	return []odd{
 		{"with alg RS256", set("alg", "RS256"), nil, ""},
-		{"with alg PS256", set("alg", "PS256"), logtoguard.ErrAlgorithm, "alg does not fit"},
-		{"with alg RS512", set("alg", "RS512"), logtoguard.ErrAlgorithm, "alg does not fit"},
+		{"with alg PS256", set("alg", "PS256"), logtoguard.ErrWrongAlgorithm, "alg does not fit"},
+		{"with alg RS512", set("alg", "RS512"), logtoguard.ErrWrongAlgorithm, "alg does not fit"},
 		{"1,024 bits", set("n", short(1024)), unknown, "weak"},
 		{"2,047 bits", set("n", short(2047)), unknown, "weak"},
 		{"1,024 bits with zeros in front", set("n", "AAAA"+guardtest.Encode(make([]byte, 1023))+short(1024)), unknown, "weak"},
@@ -225,7 +225,7 @@ func oddRSAKeys(t *testing.T) []odd {
 		{"exponent with a line break", set("e", "AQ\nAB"), unknown, "skipped"},
 		{"exponent with a bit too many", set("e", "Aw9"), unknown, "skipped"},
 		{"exponent even", set("e", "AQAA"), unknown, "weak"},
-		{"exponent of 31 bits", set("e", guardtest.Encode([]byte{0x7f, 0xff, 0xff, 0xff})), logtoguard.ErrSignature, ""},
+		{"exponent of 31 bits", set("e", guardtest.Encode([]byte{0x7f, 0xff, 0xff, 0xff})), logtoguard.ErrWrongSignature, ""},
 		{"exponent of 32 bits", set("e", guardtest.Encode([]byte{0xff, 0xff, 0xff, 0xff})), unknown, "skipped"},
 		{"exponent beyond 64 bits", set("e", guardtest.Encode([]byte{1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1})), unknown, "skipped"},
 		{"private", func(k jwk) []any {

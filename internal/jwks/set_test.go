@@ -311,20 +311,20 @@ func TestWhatNeverFetches(t *testing.T) {
 			edit   func(*logtotest.Draft)
 			reason error
 		}{
-			"bad signature":     {func(d *logtotest.Draft) { d.Key = forger }, logtoguard.ErrSignature},
-			"no signature":      {func(d *logtotest.Draft) { d.Key = nil }, logtoguard.ErrSignature},
-			"alg of other keys": {func(d *logtotest.Draft) { d.Header["alg"] = "ES384" }, logtoguard.ErrAlgorithm},
-			"alg none":          {func(d *logtotest.Draft) { d.Header["alg"] = "none" }, logtoguard.ErrAlgorithm},
-			"alg HS256":         {func(d *logtotest.Draft) { d.Header["alg"], d.Header["kid"] = "HS256", "unknown" }, logtoguard.ErrAlgorithm},
+			"bad signature":     {func(d *logtotest.Draft) { d.Key = forger }, logtoguard.ErrWrongSignature},
+			"no signature":      {func(d *logtotest.Draft) { d.Key = nil }, logtoguard.ErrWrongSignature},
+			"alg of other keys": {func(d *logtotest.Draft) { d.Header["alg"] = "ES384" }, logtoguard.ErrWrongAlgorithm},
+			"alg none":          {func(d *logtotest.Draft) { d.Header["alg"] = "none" }, logtoguard.ErrWrongAlgorithm},
+			"alg HS256":         {func(d *logtotest.Draft) { d.Header["alg"], d.Header["kid"] = "HS256", "unknown" }, logtoguard.ErrWrongAlgorithm},
 			"no kid":            {func(d *logtotest.Draft) { delete(d.Header, "kid") }, logtoguard.ErrMalformed},
 			"ID token":          {func(d *logtotest.Draft) { d.Header["typ"], d.Header["kid"] = "JWT", "unknown" }, logtoguard.ErrNotAccessToken},
-			"jku":               {func(d *logtotest.Draft) { d.Header["jku"], d.Key = s.Logto.URL()+"/elsewhere", forger }, logtoguard.ErrSignature},
-			"jwk":               {func(d *logtotest.Draft) { d.Header["jwk"], d.Key = forger.JWK(), forger }, logtoguard.ErrSignature},
-			"other issuer":      {claim("iss", "https://elsewhere.example/oidc"), logtoguard.ErrIssuer},
-			"other audience":    {claim("aud", "https://elsewhere.example"), logtoguard.ErrAudience},
+			"jku":               {func(d *logtotest.Draft) { d.Header["jku"], d.Key = s.Logto.URL()+"/elsewhere", forger }, logtoguard.ErrWrongSignature},
+			"jwk":               {func(d *logtotest.Draft) { d.Header["jwk"], d.Key = forger.JWK(), forger }, logtoguard.ErrWrongSignature},
+			"other issuer":      {claim("iss", "https://elsewhere.example/oidc"), logtoguard.ErrWrongIssuer},
+			"other audience":    {claim("aud", "https://elsewhere.example"), logtoguard.ErrWrongAudience},
 			"expired":           {claim("exp", time.Now().Add(-time.Minute).Unix()), logtoguard.ErrExpired},
 			"not yet valid":     {claim("nbf", time.Now().Add(time.Hour).Unix()), logtoguard.ErrNotYetValid},
-			"no subject":        {claim("sub", ""), logtoguard.ErrClaims},
+			"no subject":        {claim("sub", ""), logtoguard.ErrInvalidClaim},
 		} {
 			guardtest.Refuse(t, guard, s.Mint(c.edit), c.reason)
 			require.Equal(t, 1, s.Fetches(), name)

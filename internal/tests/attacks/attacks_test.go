@@ -128,7 +128,7 @@ func TestSignatureAttacks(t *testing.T) {
 		"the hash of ES512":     a.signatureOfDigest(t, sum512[:]),
 	} {
 		_, err := a.guard.Verify(t.Context(), joined(input, signature))
-		require.ErrorIs(t, err, logtoguard.ErrSignature, name)
+		require.ErrorIs(t, err, logtoguard.ErrWrongSignature, name)
 	}
 	_, err = a.guard.Verify(t.Context(), joined(input, good))
 	require.NoError(t, err)
@@ -177,9 +177,9 @@ func TestPublicKeyAsSecret(t *testing.T) {
 				_, err := a.guard.Verify(t.Context(), joined(input, mac.Sum(nil)))
 				require.Error(t, err, "%s %d", alg, i)
 				if header == "ES384" {
-					require.ErrorIs(t, err, logtoguard.ErrSignature)
+					require.ErrorIs(t, err, logtoguard.ErrWrongSignature)
 				} else {
-					require.ErrorIs(t, err, logtoguard.ErrAlgorithm)
+					require.ErrorIs(t, err, logtoguard.ErrWrongAlgorithm)
 				}
 			}
 		}

@@ -35,11 +35,11 @@ func TestUnsigned(t *testing.T) {
 		guardtest.Ready(t, guard)
 		for _, alg := range []any{"none", "None", "NONE", "nOnE", "none ", " none", "none\x00", "n\u006fne", "ｎｏｎｅ", "", nil, 0, false, []string{"none"}, []string{algorithm}} {
 			for _, signature := range []string{".", ".AA", ".bm9uZQ", "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64))} {
-				guardtest.Refuse(t, guard, unsigned(logto, alg)+signature, logtoguard.ErrAlgorithm)
+				guardtest.Refuse(t, guard, unsigned(logto, alg)+signature, logtoguard.ErrWrongAlgorithm)
 			}
 			guardtest.Refuse(t, guard, unsigned(logto, alg), logtoguard.ErrMalformed)
 		}
-		guardtest.Refuse(t, guard, unsigned(logto, algorithm)+".", logtoguard.ErrSignature)
+		guardtest.Refuse(t, guard, unsigned(logto, algorithm)+".", logtoguard.ErrWrongSignature)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestPublicRSAKeyAsSecret(t *testing.T) {
 	guard := guardtest.NewGuard(t, logto, clock)
 	guardtest.Ready(t, guard)
 	for _, secret := range rsaNotations(t, logto.Key()) {
-		for alg, reason := range map[string]error{"HS256": logtoguard.ErrAlgorithm, "RS256": logtoguard.ErrSignature} {
+		for alg, reason := range map[string]error{"HS256": logtoguard.ErrWrongAlgorithm, "RS256": logtoguard.ErrWrongSignature} {
 			input := unsigned(logto, alg)
 			mac := hmac.New(sha256.New, secret)
 			mac.Write([]byte(input))
@@ -100,7 +100,7 @@ func TestTokenBringsItsKey(t *testing.T) {
 					one := func(d *logtotest.Draft) { d.Header[name] = value }
 					by := func(d *logtotest.Draft) { d.Key = own }
 					guardtest.Accept(t, guard, s.Mint(one))
-					guardtest.Refuse(t, guard, s.Mint(one, by), logtoguard.ErrSignature)
+					guardtest.Refuse(t, guard, s.Mint(one, by), logtoguard.ErrWrongSignature)
 					guardtest.Refuse(t, guard, s.Mint(one, by, guardtest.Kid(own.ID())), logtoguard.ErrUnknownKey)
 					guardtest.Refuse(t, guard, s.Mint(one, by, func(d *logtotest.Draft) { delete(d.Header, "kid") }), logtoguard.ErrMalformed)
 				}

@@ -148,7 +148,7 @@ func (r ruling) of(headerText, payloadText string) error {
 	case strings.ToLower(typ) != "at+jwt" && strings.ToLower(typ) != "application/at+jwt":
 		return logtoguard.ErrNotAccessToken
 	case !slices.Contains(guardtest.Algorithms, alg):
-		return logtoguard.ErrAlgorithm
+		return logtoguard.ErrWrongAlgorithm
 	case crit || kid == "":
 		return logtoguard.ErrMalformed
 	}
@@ -163,7 +163,7 @@ func (r ruling) of(headerText, payloadText string) error {
 	case kid != r.key.ID():
 		return logtoguard.ErrUnknownKey
 	case alg != r.key.Algorithm():
-		return logtoguard.ErrAlgorithm
+		return logtoguard.ErrWrongAlgorithm
 	}
 	return nil
 }
@@ -183,25 +183,25 @@ func (r ruling) ofClaims(c map[string]any) error {
 	_, cnf := c["cnf"]
 	switch {
 	case c["iss"] != r.issuer:
-		return logtoguard.ErrIssuer
+		return logtoguard.ErrWrongIssuer
 	case !strs || !slices.Contains(audience, guardtest.Shopping):
-		return logtoguard.ErrAudience
+		return logtoguard.ErrWrongAudience
 	case !isTime(c["exp"]):
-		return logtoguard.ErrClaims
+		return logtoguard.ErrInvalidClaim
 	case !later(c["exp"], guardtest.Now.Unix()-5):
 		return logtoguard.ErrExpired
 	case hasNbf && !isTime(nbf):
-		return logtoguard.ErrClaims
+		return logtoguard.ErrInvalidClaim
 	case hasNbf && later(nbf, guardtest.Now.Unix()+5):
 		return logtoguard.ErrNotYetValid
 	case !isTime(c["iat"]):
-		return logtoguard.ErrClaims
+		return logtoguard.ErrInvalidClaim
 	case later(c["iat"], guardtest.Now.Unix()+60):
 		return logtoguard.ErrNotYetValid
 	case !filled(c["sub"]), !filled(c["client_id"]), hasScope && !isText, hasOrganization && !filled(organization):
-		return logtoguard.ErrClaims
+		return logtoguard.ErrInvalidClaim
 	case hasOrganization && len(organizations) > 0 && organizations[0] != organization:
-		return logtoguard.ErrClaims
+		return logtoguard.ErrInvalidClaim
 	case cnf:
 		return logtoguard.ErrSenderConstrained
 	}

@@ -90,7 +90,7 @@ func TestRealTokens(t *testing.T) {
 				case want.is != nil:
 					require.ErrorIs(t, err, want.is)
 				case want.organization != organization:
-					require.ErrorIs(t, err, logtoguard.ErrAudience, "the other kind of guard")
+					require.ErrorIs(t, err, logtoguard.ErrWrongAudience, "the other kind of guard")
 				default:
 					require.NoError(t, err)
 					held := claims
@@ -123,8 +123,8 @@ func TestRealTokensAtTheWrongTimeOrPlace(t *testing.T) {
 		{"before its issue", -2 * time.Minute, nil, logtoguard.ErrNotYetValid},
 		{"after its end", time.Hour + 5*time.Second, nil, logtoguard.ErrExpired},
 		{"just before its end and the skew", time.Hour + 3*time.Second, nil, nil},
-		{"another API", 0, func(cfg *logtoguard.Config) { cfg.Audience = []string{"https://other.api"} }, logtoguard.ErrAudience},
-		{"another tenant", 0, func(cfg *logtoguard.Config) { cfg.Endpoint = "http://127.0.0.1:3002" }, logtoguard.ErrIssuer},
+		{"another API", 0, func(cfg *logtoguard.Config) { cfg.Audience = []string{"https://other.api"} }, logtoguard.ErrWrongAudience},
+		{"another tenant", 0, func(cfg *logtoguard.Config) { cfg.Endpoint = "http://127.0.0.1:3002" }, logtoguard.ErrWrongIssuer},
 		{"a custom domain", 0, func(cfg *logtoguard.Config) {
 			cfg.Endpoint, cfg.CustomDomains = "https://auth.example.com", []string{"http://127.0.0.1:3001/"}
 		}, nil},

@@ -80,7 +80,7 @@ func (r ruling) ofText(text, good string) error {
 		return err
 	}
 	if text != good {
-		return logtoguard.ErrSignature
+		return logtoguard.ErrWrongSignature
 	}
 	return nil
 }

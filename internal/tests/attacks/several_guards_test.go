@@ -34,8 +34,8 @@ func TestTwoAudiencesOfOneTenant(t *testing.T) {
 		for range 3 {
 			guardtest.Accept(t, shop, forShop)
 			guardtest.Accept(t, office, forOffice)
-			guardtest.Refuse(t, office, forShop, logtoguard.ErrAudience)
-			guardtest.Refuse(t, shop, forOffice, logtoguard.ErrAudience)
+			guardtest.Refuse(t, office, forShop, logtoguard.ErrWrongAudience)
+			guardtest.Refuse(t, shop, forOffice, logtoguard.ErrWrongAudience)
 		}
 		guardtest.Accept(t, shop, forBoth)
 		before := office.Stats()
@@ -95,9 +95,9 @@ func TestTwoTenantsRotate(t *testing.T) {
 		one.Logto.DropPrevious()
 		for range 3 {
 			guardtest.Accept(t, first, one.Mint())
-			guardtest.Refuse(t, second, one.Mint(), logtoguard.ErrIssuer)
+			guardtest.Refuse(t, second, one.Mint(), logtoguard.ErrWrongIssuer)
 			// The key of one under the issuer of the other.
-			guardtest.Refuse(t, second, two.Mint(func(d *logtotest.Draft) { d.Key = one.Logto.Key() }), logtoguard.ErrSignature)
+			guardtest.Refuse(t, second, two.Mint(func(d *logtotest.Draft) { d.Key = one.Logto.Key() }), logtoguard.ErrWrongSignature)
 			guardtest.Accept(t, second, steady)
 		}
 		require.Equal(t, 2, one.Fetches())
