@@ -15,7 +15,7 @@ import (
 	"github.com/logtoguard/logtoguard/internal/safetext"
 )
 
-// Claims are what a verified access token says. They can't be changed once made:
+// Claims are what a verified access token says. They can't be changed:
 // one value may serve many requests at once. Nil and zero Claims hold no scope
 // and are no machine.
 type Claims struct {
@@ -31,7 +31,7 @@ type Claims struct {
 	expiresAt    time.Time
 	payload      []byte
 
-	// accepted: somebody has said that this organization is the one being served.
+	// accepted: the program has said that this organization is the one being served.
 	accepted bool
 	// responder is that of the guard that made these claims.
 	responder *responder
@@ -62,7 +62,7 @@ func (c *Claims) Issuer() string { return c.get().issuer }
 func (c *Claims) Audience() []string { return slices.Clone(c.get().audience) }
 
 // Scopes returns a copy of the scopes that the token holds, as [Claims.HasScope]
-// decides: none while it is bound to an organization that nobody has accepted.
+// decides: none while it is bound to an organization that was not accepted.
 // [Claims.Decode] has what was issued.
 func (c *Claims) Scopes() []string {
 	if c.get().unaccepted() || c.get().scope == "" {
@@ -73,7 +73,7 @@ func (c *Claims) Scopes() []string {
 }
 
 // HasScope reports whether the token holds the scope. It is false while the
-// token is bound to an organization that nobody has accepted: Logto issued its
+// token is bound to an organization that was not accepted: Logto issued its
 // scopes for that organization only. See [RequireOrganization] and
 // [Claims.ForOrganization].
 func (c *Claims) HasScope(scope string) bool {

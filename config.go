@@ -17,11 +17,11 @@ import (
 )
 
 // Config says whose tokens are accepted, and for which API. Endpoint and
-// Audience (or OrganizationTokens) have to be set; the zero value of everything
+// Audience (or OrganizationTokens) must be set; the zero value of everything
 // else is the strict one, and no setting takes a check away.
 type Config struct {
 	// Endpoint is Logto's endpoint, https://{tenant-id}.logto.app or your own
-	// domain: Logto's setting ENDPOINT. Tokens have to be issued by Endpoint + "/oidc".
+	// domain: Logto's setting ENDPOINT. Tokens must be issued by Endpoint + "/oidc".
 	// A trailing slash is tolerated.
 	Endpoint string
 
@@ -49,7 +49,7 @@ type Config struct {
 
 	// TokenCacheSize is how many verified tokens are remembered. 0: 10,000.
 	// Negative: none. Every request is judged by the time, the key and Check all the
-	// same; only the signature is not computed anew. A usual token of 530 bytes takes
+	// same; only the signature is not checked again. A usual token of 530 bytes takes
 	// about 1.4 kB, so 14 MiB in all at the default; one that takes more than 4 KiB
 	// counts once per started 4 KiB, so that 10,000 take about 40 MiB at the most.
 	TokenCacheSize int
@@ -65,7 +65,7 @@ type Config struct {
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 
 	// Metadata tells clients where this API's tokens come from (RFC 9728); every
-	// challenge then names its address. Default: nothing is told.
+	// challenge then names its address. Default: none.
 	Metadata *Metadata
 
 	// HTTPClient fetches the keys, within 5 s or its Timeout. It is copied, and its
@@ -83,7 +83,7 @@ type Config struct {
 	Now func() time.Time
 
 	// InsecureHTTP allows http:// for hosts that are not loopback, as in a compose
-	// network. Whoever can change that traffic can make tokens.
+	// network. Anyone who can change that traffic can forge tokens.
 	InsecureHTTP bool
 }
 
@@ -140,12 +140,12 @@ func (cfg Config) validate() (settings, error) {
 func (cfg Config) warn(logger *slog.Logger) {
 	for _, audience := range cfg.Audience {
 		if strings.HasSuffix(audience, "/") {
-			logger.Warn("logtoguard: Audience ends in a slash: it has to be the resource indicator to the letter", "audience", audience)
+			logger.Warn("logtoguard: Audience ends in a slash: it must match the resource indicator in Logto exactly", "audience", audience)
 		}
 	}
 	for _, address := range slices.Concat([]string{cfg.Endpoint}, cfg.CustomDomains) {
 		if endpoint.HasIssuerPath(address) {
-			logger.Warn("logtoguard: an endpoint ends in /oidc, which belongs to the issuer: give it without", "endpoint", address)
+			logger.Warn("logtoguard: an endpoint ends in /oidc, which belongs to the issuer: write it without", "endpoint", address)
 		}
 	}
 }

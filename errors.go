@@ -150,7 +150,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	if code == "" {
 		code = e.Reason
 	}
-	// The connection may be gone: there is nobody left to tell.
+	// An error means that the client is gone.
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": code, "error_description": e.Description})
 }
 

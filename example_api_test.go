@@ -261,12 +261,12 @@ func ExampleClaims() {
 		Claims:         map[string]any{"act": map[string]any{"sub": "support"}},
 	}, func(claims *logtoguard.Claims) {
 		fmt.Println("who:", claims.Subject(), "by:", claims.ClientID(), "machine:", claims.IsMachine(), "actor:", claims.Actor())
-		fmt.Println("where:", claims.Audience(), claims.OrganizationID(), "what, while nobody has accepted acme:", claims.Scopes())
+		fmt.Println("where:", claims.Audience(), claims.OrganizationID(), "what, before acme is accepted:", claims.Scopes())
 		fmt.Println("how long:", claims.ExpiresAt().Sub(claims.IssuedAt()), "from:", claims.Issuer() != "", "its own:", claims.ID() != "")
 	})
 	// Output:
 	// who: alice by: webshop machine: false actor: support
-	// where: [https://shopping.api] acme what, while nobody has accepted acme: []
+	// where: [https://shopping.api] acme what, before acme is accepted: []
 	// how long: 1h0m0s from: true its own: true
 }
 

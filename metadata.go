@@ -49,7 +49,7 @@ func (m *metadata) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		w.Header().Set("Content-Type", "application/json")
-		// The connection may be gone: there is nobody left to tell.
+		// An error means that the client is gone.
 		_, _ = w.Write(m.document)
 	case http.MethodOptions:
 		w.Header().Set("Access-Control-Allow-Methods", "GET")

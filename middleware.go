@@ -120,7 +120,7 @@ func (g *Guard) Optional(next http.Handler) http.Handler {
 			guarded.ServeHTTP(w, r)
 			return
 		}
-		// Claims of an outer guard are not this guard's: nobody showed it a token.
+		// Claims of an outer guard are not this guard's: it was shown no token.
 		ctx := ContextWithClaims(r.Context(), nil)
 		serveCopy(context.WithValue(ctx, optionalKey{}, g.verifier.responder), next, w, r)
 	})

@@ -51,7 +51,7 @@ func (k *Key) equal(other *Key) bool {
 }
 
 // Verify reports whether a signature is right (RFC 7518, sections 3.3 and 3.4), by the
-// standard library. jwx would do the same, but on each call prove anew that the key's point
+// standard library. jwx would do the same, but prove on each call that the key's point
 // is on its curve, which parseKey has done.
 func (k *Key) Verify(signed, signature []byte) bool {
 	switch public := k.public.(type) {
@@ -92,8 +92,8 @@ var (
 	errTooManyKeys = fmt.Errorf("more than %d keys", maxKeys)
 )
 
-// parse takes the usable keys out of a key set (RFC 7517, section 5). One
-// that can't be used costs nobody the others.
+// parse takes the usable keys out of a key set (RFC 7517, section 5). Unusable
+// ones are skipped.
 func parse(body []byte) (map[string]*Key, []skippedKey, error) {
 	var set struct {
 		Keys []jsontext.Value `json:"keys"`
@@ -143,7 +143,7 @@ func parseKey(raw []byte) (k *Key, id string, err error) {
 	if err := strict.UnmarshalObject(raw, &members); err != nil {
 		return nil, "", err
 	}
-	// What is no string is for jwx to complain of.
+	// jwx reports a kid that is not a string.
 	_ = json.Unmarshal(members["kid"], &id)
 	parsed, err := parsePublicKey(members)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/logtoguard/logtoguard/internal/safetext"
 )
 
-// What is logged of the keys: how they change, and what they lack.
+// What is logged about the keys: how they change, and which are skipped.
 
 // maxLoggedKeys keeps a hostile or broken key set from flooding the log.
 const maxLoggedKeys = 10
@@ -22,8 +22,8 @@ func (s *Set) logSkipped(skipped []skippedKey) {
 	}
 }
 
-// logChange tells the beginning and the end of an outage, not each try, and which
-// keys came and went.
+// logChange logs the start and the end of an outage, not each try, and which keys
+// were added and removed.
 func (s *Set) logChange(old, next *state) {
 	switch {
 	case next.failure != nil && old.failure == nil:

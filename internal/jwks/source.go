@@ -32,7 +32,7 @@ func newSource(address string, given *http.Client) *source {
 		*s.client = *given
 	}
 	s.client.Transport = endpoint.SingleUse(s.client.Transport)
-	// Whoever answers there decides who may sign tokens.
+	// The server that answers decides who may sign tokens.
 	s.client.CheckRedirect = endpoint.SameOrigin(s.client.CheckRedirect)
 	return s
 }
