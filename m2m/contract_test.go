@@ -70,17 +70,14 @@ func TestAnswersWithoutABody(t *testing.T) {
 		}
 		return &http.Response{StatusCode: 200}, nil
 	})
-	response, err := w.client(t).Transport.RoundTrip(httptest.NewRequest(http.MethodGet, "https://api.example/", nil))
-	require.NoError(t, err)
-	assert.Equal(t, 200, response.StatusCode)
-	assert.Equal(t, http.NoBody, response.Body)
+	require.Equal(t, 200, do(t, w.client(t), http.MethodGet, "https://api.example/", nil).StatusCode)
 
 	for _, nothing := range []*http.Response{nil, {StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}}} {
 		refused(t, newClient(t, by(roundTrip(func(*http.Request) (*http.Response, error) { return nothing, nil }))))
 	}
 	w = newWorld(func(*http.Request) (*http.Response, error) { return nil, nil })
-	_, err = w.client(t).Get("https://api.example/")
-	require.Error(t, err)
+	_, err := w.client(t).Get("https://api.example/")
+	require.ErrorContains(t, err, "nil *Response with a nil error")
 }
 
 func TestOtherHeadersAreCopied(t *testing.T) {

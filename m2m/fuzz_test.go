@@ -30,6 +30,7 @@ func FuzzTokenAnswer(f *testing.F) {
 			f.Add(r.status, r.contentType, "https://evil.example/?q=SECRET", r.body, options)
 		}
 	}
+	f.Add(302, isJSON, "https://SECRET:x/", "", byte(0))
 	honest := honestErrors{}
 	repeatSecret := strings.NewReplacer("SECRET", appSecret, "BASIC", basic("manager", appSecret))
 	f.Fuzz(func(t *testing.T, status int, contentType, location, body string, options byte) {
@@ -86,7 +87,11 @@ func (h honestErrors) check(t *testing.T, err error, status int, options byte) {
 	t.Helper()
 	e, isError := err.(*m2m.Error)
 	require.True(t, isError, "%T", err)
-	require.Equal(t, status, e.Status)
+	if e.Status != status { // net/http fails on a Location that is not a URL
+		require.Contains(t, []int{301, 302, 303, 307, 308}, status)
+		require.Equal(t, `m2m: no token: Post "https://logto.example/oidc/token": no answer that can be read as HTTP`, e.Error())
+		return
+	}
 	require.Regexp(t, code, e.Code)
 	require.Regexp(t, description, e.Description)
 	assertNoSecret(t, everything(e))

@@ -56,30 +56,16 @@ func grantOf(a asking, r reply) (token *oauth2.Token, sure bool) {
 		}
 	}
 	token = &oauth2.Token{AccessToken: text(access), TokenType: "Bearer", Expiry: noon.Add(time.Duration(seconds) * time.Second)}
-	sure = plainType.MatchString(r.contentType) && !surrogate.MatchString(r.body) && !misspelt(members)
+	sure = plainType.MatchString(r.contentType) && !surrogate.MatchString(r.body)
 	return token.WithExtra(map[string]any{"scope": text(scope)}), sure
 }
 
-var words = []string{"access_token", "token_type", "scope", "refresh_token", "error", "error_description", "error_uri"}
-
-// wellTyped: what OAuth defines as text is that, or null.
+// wellTyped: what is read as text is that, or null.
 func wellTyped(members map[string]any) bool {
-	return !slices.ContainsFunc(words, func(name string) bool {
+	return !slices.ContainsFunc([]string{"access_token", "token_type", "scope", "error", "error_description"}, func(name string) bool {
 		_, isText := members[name].(string)
 		return !isText && members[name] != nil
 	})
-}
-
-// misspelt: x/oauth2 takes members in any case for known ones, and may refuse them.
-func misspelt(members map[string]any) bool {
-	for name := range members {
-		for _, known := range append(words, "expires_in") {
-			if name != known && strings.EqualFold(name, known) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func text(value any) string {

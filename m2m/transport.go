@@ -23,12 +23,12 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return t.base.RoundTrip(r)
 	}
 	if !t.insecureHTTP && !endpoint.IsConfidential(r.URL) {
-		closeBody(r)
+		closeBody(r.Body)
 		return nil, fmt.Errorf("m2m: %s is not encrypted, so the token is not sent there: use https, or set InsecureHTTP if nobody else can reach that network", endpoint.Origin(r.URL))
 	}
 	used, err := t.tokens.get(r.Context())
 	if err != nil {
-		closeBody(r)
+		closeBody(r.Body)
 		return nil, err
 	}
 	response, err := t.send(r, r.Body, used)
@@ -56,7 +56,7 @@ func (t *transport) repeat(r *http.Request, refusal *http.Response, refused *gra
 			return refusal, nil
 		}
 	}
-	refusal.Body.Close() // unread: what is left of it may never come
+	closeBody(refusal.Body) // unread: what is left of it may never come
 	return t.send(r, body, next)
 }
 
@@ -74,12 +74,10 @@ func (t *transport) send(r *http.Request, body io.ReadCloser, with *grant) (*htt
 	}
 	with.token.SetAuthHeader(authorized)
 	response, err := t.base.RoundTrip(authorized)
-	if err != nil || response == nil {
-		return nil, err
+	if response != nil {
+		response.Request = r
 	}
-	withBody(response)
-	response.Request = r
-	return response, nil
+	return response, err
 }
 
 // CloseIdleConnections is what [http.Client.CloseIdleConnections] looks for.
@@ -101,8 +99,8 @@ func ledElsewhere(r *http.Request) bool {
 	return false
 }
 
-func closeBody(r *http.Request) {
-	if r.Body != nil {
-		r.Body.Close()
+func closeBody(body io.Closer) {
+	if body != nil {
+		body.Close()
 	}
 }

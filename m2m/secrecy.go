@@ -14,8 +14,6 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
-
-	"golang.org/x/oauth2"
 )
 
 const (
@@ -38,29 +36,6 @@ var causes = []error{
 }
 
 var errUnreadable = errors.New("no answer that can be read as HTTP")
-
-// failure makes an Error of what x/oauth2 returned.
-func (f *fetcher) failure(err error) *Error {
-	var own *Error
-	var refused *oauth2.RetrieveError
-	var network *url.Error
-	switch {
-	case errors.As(err, &own):
-		return own.hinted(f.cfg)
-	case errors.As(err, &refused):
-		text := f.cfg.shown(refused.ErrorDescription, printable)
-		e := &Error{
-			Status:      refused.Response.StatusCode,
-			Code:        f.cfg.shown(refused.ErrorCode, codeSyntax),
-			Description: text[:min(len(text), maxDescription)],
-		}
-		return e.hinted(f.cfg)
-	case errors.As(err, &network):
-		network.Err = knownCause(network.Err)
-		return &Error{cause: network}
-	}
-	return unusable("the answer has no access_token, or a member of the wrong type")
-}
 
 // shown returns text if it has this syntax, and no part of the secret in it as a
 // careless server would repeat it: as it is, with special characters escaped in any
