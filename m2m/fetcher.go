@@ -161,7 +161,7 @@ func (f *fetcher) judge(status int, body []byte, asked time.Time) (*grant, *Erro
 	}
 	lifetime := time.Duration(seconds) * time.Second
 	token := &oauth2.Token{AccessToken: answer.AccessToken, TokenType: "Bearer", Expiry: asked.Add(lifetime)}
-	return newGrant(token.WithExtra(map[string]any{"scope": answer.Scope}), lifetime), nil
+	return &grant{token.WithExtra(map[string]any{"scope": answer.Scope}), lifetime}, nil
 }
 
 // missingScopes: no scope in the answer means here that none is granted. RFC 6749,

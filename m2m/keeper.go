@@ -17,31 +17,25 @@ const (
 
 	forcedRenewalPeriod = 10 * time.Second
 
-	// A clock that was set back by more leaves nobody knowing how old a token is.
+	// After the clock was set back by more, a token's age is not known.
 	clockTolerance = time.Minute
 )
 
-// A grant is a token and what was decided about its use. It never changes.
+// A grant is a token and its lifetime. It never changes.
 type grant struct {
-	token   *oauth2.Token // not to be handed out: callers get copies
-	askedAt time.Time
-	renewAt time.Time
-	unfitAt time.Time // shortly before it expires, so that it doesn't on its way
+	token    *oauth2.Token // not to be handed out: callers get copies
+	lifetime time.Duration
 }
 
-func newGrant(token *oauth2.Token, lifetime time.Duration) *grant {
-	return &grant{
-		token:   token,
-		askedAt: token.Expiry.Add(-lifetime),
-		renewAt: token.Expiry.Add(-min(lifetime/4, 15*time.Minute)),
-		unfitAt: token.Expiry.Add(-min(lifetime/20, 10*time.Second)),
-	}
+// fit reports whether the token will not expire on its way.
+func (g *grant) fit(now time.Time) bool {
+	return g != nil && g.token.Expiry.Sub(now) > min(g.lifetime/20, 10*time.Second)
 }
 
-func (g *grant) fit(now time.Time) bool { return g != nil && now.Before(g.unfitAt) }
-
+// due reports whether it is time for the next token.
 func (g *grant) due(now time.Time) bool {
-	return !now.Before(g.renewAt) || now.Before(g.askedAt.Add(-clockTolerance))
+	left := g.token.Expiry.Sub(now)
+	return left <= min(g.lifetime/4, 15*time.Minute) || left > g.lifetime+clockTolerance
 }
 
 // A keeper holds the present grant and sees to the next one.
@@ -86,7 +80,8 @@ func (k *keeper) get(ctx context.Context) (*grant, error) {
 	return pending.wait(ctx)
 }
 
-// replace returns another grant than the one that an API has refused, or nil.
+// replace returns another grant than the one that an API has refused, or nil: an
+// API that answers 401 to every request must not make us ask Logto each time.
 func (k *keeper) replace(ctx context.Context, refused *grant) *grant {
 	next, err := k.after(ctx, refused)
 	if err != nil || next.token.AccessToken == refused.token.AccessToken {
@@ -95,8 +90,7 @@ func (k *keeper) replace(ctx context.Context, refused *grant) *grant {
 	return next
 }
 
-// after returns the grant that follows the refused one. It may be the same: an API
-// that answers 401 to everybody must not make us ask Logto each time.
+// after returns the grant that follows the refused one, or the same.
 func (k *keeper) after(ctx context.Context, refused *grant) (*grant, error) {
 	now := k.now()
 	k.mu.Lock()
