@@ -52,10 +52,11 @@ func TestOneAuthorization(t *testing.T) {
 	for _, own := range []http.Header{
 		nil, {}, {"authorization": {"Basic own"}}, {"AUTHORIZATION": {"Basic own"}, "Authorization": {"Basic own", "Basic other"}},
 	} {
-		request := httptest.NewRequest(http.MethodGet, "https://api.example/", nil)
+		request, err := http.NewRequest(http.MethodGet, "https://api.example/", nil)
+		require.NoError(t, err)
 		request.Header = own
 		before := own.Clone()
-		_, err := client.Transport.RoundTrip(request)
+		_, err = client.Do(request)
 		require.NoError(t, err)
 		assert.Equal(t, http.Header{"Authorization": {"Bearer token-1"}}, got)
 		assert.Equal(t, before, request.Header, "the caller's stays as it is")

@@ -3,8 +3,8 @@ package m2m
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/logtoguard/logtoguard/internal/endpoint"
@@ -66,12 +66,8 @@ func (t *transport) repeat(r *http.Request, refusal *http.Response, refused *gra
 func (t *transport) send(r *http.Request, body io.ReadCloser, with *grant) (*http.Response, error) {
 	authorized := r.WithContext(r.Context())
 	authorized.Body = body
-	authorized.Header = make(http.Header, len(r.Header)+1)
-	for name, values := range r.Header {
-		if !strings.EqualFold(name, "Authorization") {
-			authorized.Header[name] = slices.Clone(values)
-		}
-	}
+	authorized.Header = r.Header.Clone()
+	maps.DeleteFunc(authorized.Header, func(name string, _ []string) bool { return strings.EqualFold(name, "Authorization") })
 	with.token.SetAuthHeader(authorized)
 	response, err := t.base.RoundTrip(authorized)
 	if response != nil {
