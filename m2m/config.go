@@ -61,10 +61,7 @@ func ManagementResource(tenantID string) string {
 func (cfg Config) Format(to fmt.State, _ rune) { _, _ = io.WriteString(to, cfg.String()) }
 
 // String shows the Config without AppSecret.
-func (cfg Config) String() string {
-	return fmt.Sprintf("m2m.Config{Endpoint:%q AppID:%q Resource:%q Scopes:%q OrganizationID:%q}",
-		cfg.Endpoint, cfg.AppID, cfg.Resource, cfg.Scopes, cfg.OrganizationID)
-}
+func (cfg Config) String() string { return "m2m.Config" + cfg.LogValue().String() }
 
 // LogValue is for [log/slog]: the Config without AppSecret.
 func (cfg Config) LogValue() slog.Value {
@@ -77,51 +74,35 @@ func (cfg Config) LogValue() slog.Value {
 	)
 }
 
-// check reports every fault at once, or returns Endpoint in its normal form.
+// check reports every fault at once, or returns Endpoint in its normal form. It
+// repeats no value: a secret may have got into the wrong field.
 func (cfg Config) check() (string, error) {
-	var f faults
 	normal, err := endpoint.Normalize("Endpoint", cfg.Endpoint, cfg.InsecureHTTP)
-	if err != nil {
-		f = append(f, err)
+	faults := []error{err}
+	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if cfg.AppID == "" {
+		add("AppID is empty: set it to the application's ID in Logto")
 	}
-	f.required("AppID", cfg.AppID, "the application's ID in Logto")
-	f.required("AppSecret", cfg.AppSecret, "a secret of the application in Logto")
+	if cfg.AppSecret == "" {
+		add("AppSecret is empty: set it to a secret of the application in Logto")
+	}
 	if cfg.Resource == "" && cfg.OrganizationID == "" {
-		f.add("Resource is empty: set it to the API's resource indicator in Logto, such as https://shopping.api, or set OrganizationID")
+		add("Resource is empty: set it to the API's resource indicator in Logto, such as https://shopping.api, or set OrganizationID")
 	}
-	f.word("Resource", cfg.Resource)
-	f.word("OrganizationID", cfg.OrganizationID)
-	for i, scope := range cfg.Scopes {
-		if scope == "" || strings.ContainsFunc(scope, isSpace) {
-			f.add("Scopes[%d] is empty or has white space: write each scope as an element of its own, such as read:products", i)
+	for _, field := range [][2]string{
+		{"AppID", cfg.AppID}, {"AppSecret", cfg.AppSecret}, {"Resource", cfg.Resource}, {"OrganizationID", cfg.OrganizationID},
+	} {
+		if strings.TrimSpace(field[1]) != field[1] { // a secret that is read from a file often ends in a line break
+			add("%s has white space around it: write it as Logto shows it, without a line break", field[0])
 		}
 	}
-	if len(f) > 0 {
-		return "", fmt.Errorf("m2m: Config: %w", errors.Join(f...))
+	for i, scope := range cfg.Scopes {
+		if scope == "" || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+			add("Scopes[%d] is empty or has white space: write each scope as an element of its own, such as read:products", i)
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return "", fmt.Errorf("m2m: Config: %w", err)
 	}
 	return normal, nil
 }
-
-// faults collects what is wrong with a Config, without values: a secret may have
-// got into the wrong field.
-type faults []error
-
-func (f *faults) add(format string, args ...any) {
-	*f = append(*f, fmt.Errorf(format, args...))
-}
-
-func (f *faults) required(field, value, what string) {
-	if value == "" {
-		f.add("%s is empty: set it to %s", field, what)
-	}
-	f.word(field, value)
-}
-
-// word: a secret that was read from a file often ends in a line break.
-func (f *faults) word(field, value string) {
-	if strings.TrimSpace(value) != value {
-		f.add("%s has white space around it: write it as Logto shows it, without a line break", field)
-	}
-}
-
-func isSpace(r rune) bool { return r <= ' ' || r == 0x7f }
