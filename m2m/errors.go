@@ -69,23 +69,14 @@ func (e *Error) clone() *Error {
 	return &own
 }
 
-func (f *fetcher) scopesMissing(scopes []string) *Error {
-	e := &Error{
-		Status:        http.StatusOK,
-		Hint:          "in Logto, assign the application a machine-to-machine role that has them; or set AcceptFewerScopes",
-		MissingScopes: scopes,
-		cause:         errors.New("not granted: " + strings.Join(scopes, " ")),
-	}
-	if f.cfg.OrganizationID != "" {
-		e.Hint = "in Logto, assign the application an organization role that has them; or set AcceptFewerScopes"
-	}
-	return e
-}
-
 // hinted adds the hint that fits. It goes by status and code: texts change from
 // one version of Logto to the next.
 func (e *Error) hinted(cfg Config) *Error {
 	switch {
+	case e.MissingScopes != nil && cfg.OrganizationID != "":
+		e.Hint = "in Logto, assign the application an organization role that has them; or set AcceptFewerScopes"
+	case e.MissingScopes != nil:
+		e.Hint = "in Logto, assign the application a machine-to-machine role that has them; or set AcceptFewerScopes"
 	case errors.Is(e.cause, errRedirect):
 		e.Hint = "set Endpoint to the address that it redirects to"
 	case e.Status == http.StatusTooManyRequests:

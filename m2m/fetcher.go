@@ -156,28 +156,16 @@ func (f *fetcher) judge(status int, body []byte, asked time.Time) (*grant, *Erro
 	case seconds <= 0:
 		return nil, f.failed(status, errors.New("the answer's expires_in is not a number of seconds above zero"))
 	}
-	if missing := missingScopes(f.cfg.Scopes, answer.Scope); len(missing) > 0 && !f.cfg.AcceptFewerScopes {
-		return nil, f.scopesMissing(missing)
+	// RFC 6749, section 5.1, takes an answer without scope to grant all that were
+	// asked for; a token of Logto's then has none.
+	granted := strings.Fields(answer.Scope)
+	missing := slices.DeleteFunc(slices.Clone(f.cfg.Scopes), func(scope string) bool { return slices.Contains(granted, scope) })
+	if len(missing) > 0 && !f.cfg.AcceptFewerScopes {
+		return nil, (&Error{Status: status, MissingScopes: missing, cause: errors.New("not granted: " + strings.Join(missing, " "))}).hinted(f.cfg)
 	}
 	lifetime := time.Duration(seconds) * time.Second
 	token := &oauth2.Token{AccessToken: answer.AccessToken, TokenType: "Bearer", Expiry: asked.Add(lifetime)}
 	return &grant{token.WithExtra(map[string]any{"scope": answer.Scope}), lifetime}, nil
-}
-
-// missingScopes: no scope in the answer means here that none is granted. RFC 6749,
-// section 5.1, would have it mean all that were asked for; Logto's tokens don't.
-func missingScopes(asked []string, granted string) []string {
-	held := make(map[string]bool)
-	for scope := range strings.FieldsSeq(granted) {
-		held[scope] = true
-	}
-	var missing []string
-	for _, scope := range asked {
-		if !held[scope] {
-			missing = append(missing, scope)
-		}
-	}
-	return missing
 }
 
 // isToken68 tells what may follow Bearer: RFC 6750, section 2.1.
