@@ -3,9 +3,10 @@ package m2m
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/logtoguard/logtoguard/internal/clock"
 )
 
 // A Client holds the access token of one application for one resource, and renews
@@ -29,20 +30,11 @@ func New(cfg Config) (*Client, error) {
 	if given.Transport == nil {
 		given.Transport = http.DefaultTransport
 	}
-	now := wallClock(cfg.Now)
+	now := clock.Wall(cfg.Now)
 	fetcher := newFetcher(cfg, address+"/oidc/token", given, now)
 	tokens := &keeper{fetch: fetcher.fetch, now: now}
 	given.Transport = &transport{tokens: tokens, base: given.Transport, insecureHTTP: cfg.InsecureHTTP}
 	return &Client{tokens: tokens, api: &given}, nil
-}
-
-// wallClock strips the monotonic clock, which on some systems stands still while
-// the machine sleeps: a token ages all the same.
-func wallClock(now func() time.Time) func() time.Time {
-	if now == nil {
-		now = time.Now
-	}
-	return func() time.Time { return now().Round(0) }
 }
 
 // Token returns an access token that works for 10 s or more (less, if its whole

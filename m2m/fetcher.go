@@ -12,11 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/oauth2"
 
 	"github.com/logtoguard/logtoguard/internal/endpoint"
+	"github.com/logtoguard/logtoguard/internal/strict"
 )
 
 const (
@@ -132,7 +131,7 @@ func (f *fetcher) judge(status int, body []byte, asked time.Time) (*grant, *Erro
 	switch {
 	case len(body) > maxAnswerSize:
 		return nil, f.failed(status, errTooLong)
-	case jsontext.Value(body).Kind() != '{' || json.Unmarshal(body, &answer) != nil:
+	case strict.UnmarshalObject(body, &answer) != nil:
 		return nil, f.failed(status, errNotJSON)
 	case status != http.StatusOK || answer.Error != "":
 		description := f.cfg.shown(answer.Description, printable)
@@ -149,7 +148,7 @@ func (f *fetcher) judge(status int, body []byte, asked time.Time) (*grant, *Erro
 	switch {
 	case answer.AccessToken == "":
 		return nil, f.failed(status, errors.New("the answer has no access_token"))
-	case !isToken68(answer.AccessToken):
+	case !strict.IsToken68(answer.AccessToken):
 		return nil, f.failed(status, errors.New("the answer's access_token can't stand in a header"))
 	case !strings.EqualFold(answer.TokenType, "Bearer"):
 		return nil, f.failed(status, errors.New("the answer's token_type is not Bearer"))
@@ -166,16 +165,4 @@ func (f *fetcher) judge(status int, body []byte, asked time.Time) (*grant, *Erro
 	lifetime := time.Duration(seconds) * time.Second
 	token := &oauth2.Token{AccessToken: answer.AccessToken, TokenType: "Bearer", Expiry: asked.Add(lifetime)}
 	return &grant{token.WithExtra(map[string]any{"scope": answer.Scope}), lifetime}, nil
-}
-
-// isToken68 tells what may follow Bearer: RFC 6750, section 2.1.
-func isToken68(s string) bool {
-	text := strings.TrimRight(s, "=")
-	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
-		return !isAlphanumeric(r) && !strings.ContainsRune("-._~+/", r)
-	})
-}
-
-func isAlphanumeric(r rune) bool {
-	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
 }
