@@ -16,8 +16,8 @@ type Client struct {
 	api    *http.Client
 }
 
-// New makes a Client. It reports all faults of the Config in one error, and talks
-// to nobody: the first call of [Client.Token], or of the HTTP client, does.
+// New returns a Client, or all faults of the Config in one error. It sends no
+// request: the first call of [Client.Token] or of the HTTP client does.
 func New(cfg Config) (*Client, error) {
 	address, err := cfg.check()
 	if err != nil {
@@ -37,18 +37,19 @@ func New(cfg Config) (*Client, error) {
 	return &Client{tokens: tokens, api: &given}, nil
 }
 
-// Token returns an access token that works for 10 s or more (less, if its whole
-// lifetime is shorter than 200 s). It waits for Logto only where there is none, and
-// then at most 5 s or until ctx ends; a request to Logto goes on without its callers.
+// Token returns an access token that is valid for at least 10 s (less, if its whole
+// lifetime is shorter than 200 s). It waits for Logto only if there is no such
+// token, and then at most 5 s or until ctx ends; a request to Logto goes on when its
+// callers give up.
 //
-// The token is the caller's own copy. Its Expiry goes by [Config].Now, and is a day
-// ahead at most, and a minute where Logto doesn't say. Its Extra("scope") is a
-// string with the granted scopes, also those that were not asked for; it is empty
-// if there are none.
+// The token is the caller's own copy. Its Expiry goes by [Config].Now. It is at most
+// a day ahead, or a minute if the answer doesn't say. Its Extra("scope") is a string
+// with the granted scopes, including those that were not asked for; it is empty if
+// there are none.
 //
-// Every error is an *[Error]. Whoever calls soon after a failed request gets that
-// request's error, and only later calls cause another one: after a second, and
-// after twice as long each time that the next one fails too, up to a minute.
+// Every error is an *[Error]. After a failed request, calls return its error without
+// asking Logto again for 1 s, and after each further failure for twice as long, up
+// to 1 min.
 func (c *Client) Token(ctx context.Context) (*oauth2.Token, error) {
 	kept, err := c.tokens.get(ctx)
 	if err != nil {
@@ -73,20 +74,20 @@ type tokenSource struct {
 
 func (s tokenSource) Token() (*oauth2.Token, error) { return s.client.Token(s.ctx) }
 
-// HTTPClient returns a client for APIs. Its requests carry the token, in place of
-// an Authorization header of their own; the context of a request also bounds the
-// wait for a token. The client has the settings of [Config].HTTPClient, thus no
-// time-out by default.
+// HTTPClient returns a client for APIs. Its requests carry the token in place of any
+// Authorization header of their own; a request's context also bounds the wait for a
+// token. The client has the settings of [Config].HTTPClient, so by default it has no
+// timeout.
 //
-// The token goes to the origin (scheme, host and port) of the request that the
-// caller makes, and not in plain text: an http:// address that is not loopback is
-// an error, unless [Config].InsecureHTTP is set. Redirects are followed as
-// Config.HTTPClient says, but from the first other origin on without the token.
+// The token is sent to the origin (scheme, host and port) of the caller's request,
+// and not in plain text: an http:// address that is not loopback is an error, unless
+// [Config].InsecureHTTP is set. Redirects are followed as Config.HTTPClient says,
+// without the token from the first other origin on.
 //
-// When an API answers 401, the token is renewed and the request repeated, once, if
-// it has no body or a GetBody (as [http.NewRequest] sets it for readers of bytes,
-// buffers and strings). If no other token is to be had, the 401 stays. A Client
-// renews at most once in 10 s for that reason.
+// If an API answers 401, the token is renewed and the request is sent again, once, if
+// it has no body or a GetBody (which [http.NewRequest] sets for readers of bytes,
+// buffers and strings). If there is no other token, the 401 is returned. A Client
+// renews for this reason at most once in 10 s.
 func (c *Client) HTTPClient() *http.Client {
 	own := *c.api
 	return &own

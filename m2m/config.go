@@ -12,38 +12,38 @@ import (
 	"github.com/logtoguard/logtoguard/internal/endpoint"
 )
 
-// Config says which application asks for which token. Printed or logged, it does
-// not show AppSecret. But package fmt can't call methods of what is in an unexported
-// field of another struct, and doesn't for %p and a misplaced %w: then it prints
-// everything.
+// Config says which application asks for which token. It doesn't show AppSecret when
+// it is printed or logged, except where package fmt calls no methods: in an
+// unexported field of another struct, for %p, and for a misplaced %w.
 type Config struct {
-	// Endpoint is Logto's, such as https://tenant-id.logto.app. A trailing slash is tolerated.
+	// Endpoint is Logto's, such as https://tenant-id.logto.app. A trailing slash is ignored.
 	Endpoint string
 	// AppID and AppSecret are those of a machine-to-machine application in Logto.
 	AppID     string
 	AppSecret string
-	// Resource is the indicator of the API resource that will be called, to the
-	// letter. It may be empty where OrganizationID is set: then the token is for
-	// the organization itself.
+	// Resource is the indicator of the API resource that will be called, exactly as
+	// in Logto. It may be empty if OrganizationID is set: then the token is for the
+	// organization itself.
 	Resource string
-	// Scopes are asked for, each once. Default: none, and none are granted.
+	// Scopes are the scopes to ask for; duplicates are dropped. Default: none, and
+	// none are granted.
 	Scopes []string
-	// OrganizationID makes it a token for that organization, of which the
-	// application has to be a member. Default: no organization.
+	// OrganizationID asks for a token for that organization, of which the
+	// application must be a member. Default: no organization.
 	OrganizationID string
-	// AcceptFewerScopes takes a token also if not all Scopes are granted: see the
+	// AcceptFewerScopes accepts a token even if not all Scopes are granted: see the
 	// token's Extra("scope"). Default: that is an error.
 	AcceptFewerScopes bool
 	// HTTPClient is copied and used for token requests and by the client that
 	// [Client.HTTPClient] returns. Its Transport must honor request contexts. Token
 	// requests follow no redirects and take at most 5 s, or its Timeout if that is
-	// less; they have connections of their own, by a copy of its *[http.Transport].
-	// Default: http.DefaultTransport, and no time-out for the API's requests.
+	// less; by a copy of an *[http.Transport], each has a connection of its own.
+	// Default: [http.DefaultTransport], and no timeout for requests to APIs.
 	HTTPClient *http.Client
-	// Now is used for all judgements of time. Default: time.Now.
+	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 	// InsecureHTTP allows http:// for hosts that are not loopback, for Endpoint
-	// and for APIs: whoever is on the way can read secret and token.
+	// and for APIs: anyone on the way can read the secret and the token.
 	InsecureHTTP bool
 }
 

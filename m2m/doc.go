@@ -17,19 +17,18 @@
 //
 // A [Client] holds one token: make one Client for each resource (and organization)
 // and keep it for as long as the program runs. The first call asks for the token;
-// a call in the last quarter of its lifetime (at most its last 15 minutes) has it
-// renewed in the background. Only without a token that works does a call wait, and
-// all that wait share one request and its outcome. Nothing runs between calls, so
-// there is nothing to close, and a program that rests for longer waits once when
-// it calls again.
+// a call in the last quarter of its lifetime (at most its last 15 minutes) renews it
+// in the background. A call waits only if there is no valid token, and all that wait
+// share one request and its outcome. Nothing runs between calls, so there is nothing
+// to close, and a program that is idle for longer waits once when it calls again.
 //
-// # What the token is worth
+// # Scopes
 //
-// Logto silently drops scopes that the application doesn't hold. Here that is an
-// error which names them, unless [Config].AcceptFewerScopes is set.
+// Logto silently drops scopes that the application doesn't hold. A Client returns an
+// error that names them, unless [Config].AcceptFewerScopes is set.
 //
 // # Errors
 //
-// An *[Error] says why there is no token: the OAuth error and, for the usual
+// An *[Error] says why there is no token: the OAuth error and, for common
 // mistakes, a hint. Neither it nor a Config shows the secret when printed.
 package m2m

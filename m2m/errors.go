@@ -8,32 +8,33 @@ import (
 	"strings"
 )
 
-// Error says why there is no token. It does not show the secret: of an answer that
-// is not a token, only the OAuth error is shown, and that only if no part of the
-// secret is in it, as it was sent or in a usual encoding.
+// Error says why there is no token. It doesn't show the secret: of an answer, it
+// shows the OAuth error only, and leaves that out if a part of the secret is in it,
+// as it was sent or in a usual encoding.
 //
-// If no answer came, it unwraps to the cause, unless that may quote what was
-// received: to a time-out, the end of a context or connection, an error of the
-// operating system, an invalid certificate.
+// If no answer came, an Error unwraps to the cause, if that can't quote what was
+// received: a timeout, the end of a context or connection, an error of the operating
+// system, an invalid certificate.
 type Error struct {
 	// Status is the status of the token endpoint's answer, or zero if none came.
 	Status int
 	// Code is the answer's error, such as invalid_client. It is empty if it has
-	// more than 64 bytes, or others than RFC 6749, section 5.2, allows.
+	// more than 64 bytes, or characters that RFC 6749, section 5.2, doesn't allow.
 	Code string
-	// Description is the answer's error_description, up to its 200th byte. It is
-	// empty if it has others than printable ASCII characters. It is for people,
-	// and varies with Logto's version.
+	// Description is the answer's error_description, cut at 200 bytes. It is empty
+	// if it has characters that are not printable ASCII. It is for people and
+	// varies with Logto's version.
 	Description string
 	// Hint says what is likely to be set wrong, or is empty.
 	Hint string
-	// MissingScopes are those that were asked for and not granted, if that is the error.
+	// MissingScopes are the scopes that were asked for and not granted, if that is
+	// the error.
 	MissingScopes []string
 
 	cause error
 }
 
-// Error returns a line with all that is known.
+// Error returns all that is known, in one line.
 func (e *Error) Error() string {
 	parts := []string{"m2m: no token"}
 	if e.Status != 0 {
@@ -52,8 +53,8 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Timeout reports whether the time was up: the caller's, or that of the request to
-// Logto. The Timeout method of a [net/url.Error] with an Error in it asks for this.
+// Timeout reports whether the caller or the request to Logto timed out. The Timeout
+// method of a [net/url.Error] that wraps an Error calls it.
 func (e *Error) Timeout() bool {
 	var timeout interface{ Timeout() bool }
 	return errors.As(e.cause, &timeout) && timeout.Timeout()
@@ -62,15 +63,15 @@ func (e *Error) Timeout() bool {
 // Unwrap returns the cause, if there is one.
 func (e *Error) Unwrap() error { return e.cause }
 
-// clone: several callers get the same failure.
+// clone makes a copy for one of the callers that share a failure.
 func (e *Error) clone() *Error {
 	own := *e
 	own.MissingScopes = slices.Clone(e.MissingScopes)
 	return &own
 }
 
-// hinted adds the hint that fits. It goes by status and code: texts change from
-// one version of Logto to the next.
+// hinted adds the hint that fits. It goes by status and code, because texts change
+// from one version of Logto to the next.
 func (e *Error) hinted(cfg Config) *Error {
 	switch {
 	case e.MissingScopes != nil && cfg.OrganizationID != "":
@@ -90,7 +91,7 @@ func (e *Error) hinted(cfg Config) *Error {
 	case e.Code == "invalid_client":
 		e.Hint = "no application at this Endpoint has this AppID"
 	case e.Code == "unauthorized_client":
-		e.Hint = "the application has to be of the type machine-to-machine"
+		e.Hint = "the application must be of the type machine-to-machine"
 	case e.Code == "access_denied" && cfg.OrganizationID != "":
 		e.Hint = "the application is not a member of this organization: add it in Logto, and compare OrganizationID"
 	}
@@ -102,11 +103,11 @@ func targetHint(resource string) string {
 	case resource == "":
 		return "set Resource to the API's resource indicator in Logto"
 	case strings.HasSuffix(resource, "/"):
-		return "Resource ends in a slash: it has to be the API's resource indicator in Logto, to the letter"
+		return "Resource ends in a slash: it must match the API's resource indicator in Logto exactly"
 	case resource == ManagementResource("default"):
 		return "Resource is that of a self-hosted Logto's Management API: on Logto Cloud it has the tenant's ID in it"
 	case strings.HasSuffix(resource, ".logto.app/api"):
-		return "Resource has to be this tenant's: a self-hosted Logto's is " + ManagementResource("default")
+		return "Resource must be this tenant's: a self-hosted Logto's is " + ManagementResource("default")
 	}
-	return "Resource has to be the API's resource indicator in Logto, to the letter: a slash at the end counts"
+	return "Resource must match the API's resource indicator in Logto exactly: a slash at the end counts"
 }

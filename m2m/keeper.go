@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// While the token works, a failed renewal is no hurry. Without one, the rest
-	// doubles with each failure: a wrong secret stays wrong, however busy we are.
+	// While the token is valid, a failed renewal is not urgent. Without one, the
+	// rest doubles with each failure: a wrong secret stays wrong.
 	restWithToken = 10 * time.Second
 	minRest       = time.Second
 	maxRest       = time.Minute
@@ -38,9 +38,9 @@ func (g *grant) due(now time.Time) bool {
 	return left <= min(g.lifetime/4, 15*time.Minute) || left > g.lifetime+clockTolerance
 }
 
-// A keeper holds the present grant and sees to the next one.
+// A keeper holds the present grant and renews it.
 type keeper struct {
-	fetch func() (*grant, *Error) // ends in bounded time
+	fetch func() (*grant, *Error)
 	now   func() time.Time
 
 	mu       sync.Mutex
@@ -48,12 +48,12 @@ type keeper struct {
 	underWay *request
 	failure  *Error // of the last request, if it failed
 	failedAt time.Time
-	rest     time.Duration // after that failure, where there is no token
+	rest     time.Duration // after that failure, if there is no token
 	forcedAt time.Time
 }
 
-// A request to Logto, which any number of callers wait for. Grant and failure are
-// there once done is closed.
+// A request to Logto is shared by all callers that wait for it. Grant and failure
+// are set when done is closed.
 type request struct {
 	done    chan struct{}
 	grant   *grant
@@ -110,21 +110,20 @@ func (k *keeper) after(ctx context.Context, refused *grant) (*grant, error) {
 	return pending.wait(ctx)
 }
 
-// resting reports whether the last request failed within this time. The caller
-// holds the lock.
+// resting reports whether the last request failed within this time. k.mu must be held.
 func (k *keeper) resting(now time.Time, rest time.Duration) bool {
 	return k.failure != nil && within(rest, k.failedAt, now)
 }
 
-// within is false also where the clock was set back: that must not make a pause
-// last for hours.
+// within reports whether period has not passed since start. It is false if the clock
+// was set back, which must not make a rest last for hours.
 func within(period time.Duration, start, now time.Time) bool {
 	passed := now.Sub(start)
 	return passed >= 0 && passed < period
 }
 
-// ask returns the request that is under way, and starts it if there is none. The
-// caller holds the lock.
+// ask returns the request that is under way, and starts one if there is none. k.mu
+// must be held.
 func (k *keeper) ask() *request {
 	if k.underWay == nil {
 		k.underWay = &request{done: make(chan struct{})}
@@ -151,7 +150,7 @@ func (k *keeper) run(r *request) {
 	close(r.done)
 }
 
-// wait returns the outcome, or an error when ctx ends before.
+// wait returns the outcome, or an error if ctx ends first.
 func (r *request) wait(ctx context.Context) (*grant, error) {
 	select {
 	case <-r.done:

@@ -10,8 +10,8 @@ import (
 	"github.com/logtoguard/logtoguard/internal/endpoint"
 )
 
-// transport adds the token to requests. It keeps the rules of where a token may go
-// by itself: an http.Client's CheckRedirect is the caller's to set.
+// transport adds the token to requests. It decides where a token may go, because an
+// http.Client's CheckRedirect is the caller's to set.
 type transport struct {
 	tokens       *keeper
 	base         http.RoundTripper
@@ -24,7 +24,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if !t.insecureHTTP && !endpoint.IsConfidential(r.URL) {
 		closeBody(r.Body)
-		return nil, fmt.Errorf("m2m: %s is not encrypted, so the token is not sent there: use https, or set InsecureHTTP if nobody else can reach that network", endpoint.Origin(r.URL))
+		return nil, fmt.Errorf("m2m: %s is not encrypted, so the token is not sent there: use https, or set InsecureHTTP if no one else can reach that network", endpoint.Origin(r.URL))
 	}
 	used, err := t.tokens.get(r.Context())
 	if err != nil {
@@ -38,8 +38,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.repeat(r, response, used)
 }
 
-// repeat sends a refused request once more, with another token. Where that can't
-// be done, the refusal is the answer.
+// repeat sends a refused request again, with another token. If it can't, it returns
+// the refusal.
 func (t *transport) repeat(r *http.Request, refusal *http.Response, refused *grant) (*http.Response, error) {
 	empty := r.Body == nil || r.Body == http.NoBody
 	if !empty && r.GetBody == nil {
@@ -60,9 +60,9 @@ func (t *transport) repeat(r *http.Request, refusal *http.Response, refused *gra
 	return t.send(r, body, next)
 }
 
-// send works on a copy: a RoundTripper leaves the caller's request as it is, and
-// the answer's Request, which gets logged, need not hold the token. The copy shares
-// the Trailer, which the caller fills in while the body is being sent.
+// send works on a copy: a RoundTripper must not modify the caller's request, and the
+// answer's Request, which may be logged, need not hold the token. The copy shares the
+// Trailer, which the caller fills in while the body is being sent.
 func (t *transport) send(r *http.Request, body io.ReadCloser, with *grant) (*http.Response, error) {
 	authorized := r.WithContext(r.Context())
 	authorized.Body = body
@@ -76,7 +76,7 @@ func (t *transport) send(r *http.Request, body io.ReadCloser, with *grant) (*htt
 	return response, err
 }
 
-// CloseIdleConnections is what [http.Client.CloseIdleConnections] looks for.
+// CloseIdleConnections is called by [http.Client.CloseIdleConnections].
 func (t *transport) CloseIdleConnections() {
 	if base, ok := t.base.(interface{ CloseIdleConnections() }); ok {
 		base.CloseIdleConnections()
@@ -84,7 +84,7 @@ func (t *transport) CloseIdleConnections() {
 }
 
 // ledElsewhere reports whether a redirect to another origin led to this request.
-// That the way came back changes nothing: who was asked there chose this address.
+// A redirect back changes nothing: the other origin chose this address.
 func ledElsewhere(r *http.Request) bool {
 	for hop := r; hop.Response != nil; hop = hop.Response.Request {
 		before := hop.Response.Request

@@ -226,7 +226,7 @@ func TestProcess(t *testing.T) {
 		"wrong secret":            {vars{"LOGTO_APP_SECRET": "wrong-secret"}, "AppSecret is not, or no longer, a secret of this application", "3 of 3 steps did not"},
 		"another's organization":  {vars{"LOGTO_ORGANIZATION_ID": "acme"}, "not a member of this organization", "3 of 6 steps did not"},
 		"another tenant":          {vars{"LOGTO_TENANT_ID": "abc123"}, "none for https://abc123.logto.app/api, and 1 step not tried", "1 of 3 steps did not"},
-		"an API of another Logto": {vars{"LOGTO_AUDIENCE": "https://other.api"}, "Resource has to be the API's resource indicator", "2 of 3 steps did not"},
+		"an API of another Logto": {vars{"LOGTO_AUDIENCE": "https://other.api"}, "Resource must match the API's resource indicator", "2 of 3 steps did not"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stdout, stderr, status := runProcess(t, realLogto("shop-reader", row.set))
