@@ -92,7 +92,7 @@ func (e *Error) hinted(cfg Config) *Error {
 		e.Hint = "no application at this Endpoint has this AppID"
 	case e.Code == "unauthorized_client":
 		e.Hint = "the application must be of the type machine-to-machine"
-	case e.Code == "access_denied" && cfg.OrganizationID != "":
+	case e.Code == "access_denied" && e.Status == http.StatusForbidden && cfg.OrganizationID != "":
 		e.Hint = "the application is not a member of this organization: add it in Logto, and compare OrganizationID"
 	}
 	return e

@@ -98,6 +98,7 @@ func TestHints(t *testing.T) {
 		{"a firewall", answer(403, "text/html", strings.NewReader("<html>")), nil, ""},
 		{"too many requests", answer(429, "text/html", strings.NewReader("<html>")), nil, "Logto limits the rate: ask less often"},
 		{"too many requests, in JSON", jsonAnswer(429, `{"error":"access_denied"}`), nil, "Logto limits the rate: ask less often"},
+		{"denied by the tenant's script", jsonAnswer(400, `{"error":"access_denied","error_description":"not today"}`), func(c *m2m.Config) { c.OrganizationID = "acme" }, ""},
 		{"denied without an organization", jsonAnswer(403, `{"error":"access_denied"}`), nil, ""},
 		{"a redirect", answer(301, "", http.NoBody), nil, "set Endpoint to the address that it redirects to"},
 		{"a proxy before a Logto that is down", answer(502, "text/html", strings.NewReader("<html>")), nil, ""},
