@@ -108,6 +108,11 @@ func (j judges) compare(t *testing.T, token string) bool {
 	assert.Equal(t, []string(parties), claims.Audience())
 	assert.Equal(t, read["sub"], claims.Subject())
 	assert.Equal(t, read["client_id"], claims.ClientID())
+	if id := claims.OrganizationID(); id != "" {
+		assert.Empty(t, claims.Scopes(), "before the organization is accepted")
+		claims, err = claims.ForOrganization(id)
+		require.NoError(t, err)
+	}
 	assert.ElementsMatch(t, spaced(scope), claims.Scopes())
 	assert.WithinDuration(t, expiry.Time, claims.ExpiresAt(), time.Millisecond)
 	return true
