@@ -166,6 +166,7 @@ func inventKids(t *testing.T, s *guardtest.Scene, guard *logtoguard.Guard) (stop
 // The clients of a deleted key need a 401 to renew their tokens; a 503 would have
 // them repeat the old ones.
 func TestClientsOfADeletedKey(t *testing.T) {
+	t.Parallel()
 	for name, invented := range map[string]bool{"alone": false, "among invented kids": true} {
 		t.Run(name, func(t *testing.T) {
 			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
@@ -179,7 +180,7 @@ func TestClientsOfADeletedKey(t *testing.T) {
 				time.Sleep(guardtest.LongestRefresh)
 				if invented {
 					defer inventKids(t, s, guard)()
-					time.Sleep(10 * time.Second)
+					time.Sleep(5 * time.Second)
 				}
 				begin := time.Now()
 				for _, err := range guardtest.Crowd(t.Context(), guard, len(tokens), func(i int) string { return tokens[i] }) {
@@ -194,10 +195,11 @@ func TestClientsOfADeletedKey(t *testing.T) {
 // Tokens under a new key are let in soon after a rotation, and never get a 401,
 // however many kids are invented meanwhile.
 func TestRotationAmongInventedKids(t *testing.T) {
+	t.Parallel()
 	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
 		guard := s.ReadyGuard(t)
 		defer inventKids(t, s, guard)()
-		time.Sleep(10 * time.Second)
+		time.Sleep(5 * time.Second)
 		s.Logto.Rotate("")
 		begin := time.Now()
 		for _, err := range guardtest.Crowd(t.Context(), guard, 200, func(int) string { return s.Mint() }) {
@@ -209,6 +211,7 @@ func TestRotationAmongInventedKids(t *testing.T) {
 
 // An issuer that hangs can't make requests pile up without end.
 func TestRequestsThatWaitForKeysAreBounded(t *testing.T) {
+	t.Parallel()
 	for name, withKeys := range map[string]bool{"before the first keys": false, "absent kid": true} {
 		t.Run(name, func(t *testing.T) {
 			guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
