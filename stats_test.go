@@ -2,6 +2,7 @@ package logtoguard_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
@@ -17,8 +18,12 @@ import (
 func TestReasonsAreBounded(t *testing.T) {
 	logto, clock := guardtest.NewLogto(t, "ES256")
 	n := 0
+	var plain error
 	guard := guardtest.NewGuard(t, logto, clock, func(cfg *logtoguard.Config) {
 		cfg.Check = func(context.Context, *logtoguard.Claims) error {
+			if plain != nil {
+				return plain
+			}
 			n++
 			return &logtoguard.Error{Status: http.StatusForbidden, Reason: fmt.Sprint("reason ", n)}
 		}
@@ -29,7 +34,11 @@ func TestReasonsAreBounded(t *testing.T) {
 	}
 	guardtest.Refuse(t, guard, "", logtoguard.ErrNoToken)
 	guardtest.Refuse(t, guard, "opaque", logtoguard.ErrOpaqueToken)
+	for _, plain = range []error{errors.New("locked out"), context.Canceled} {
+		guardtest.Refuse(t, guard, token, logtoguard.ErrRefusedByCheck)
+	}
 	refused := guard.Stats().Refused
+	require.EqualValues(t, 2, refused["check"])
 	require.LessOrEqual(t, len(refused), 64)
 	require.EqualValues(t, 1, refused["reason 1"])
 	require.EqualValues(t, 1, refused["no_token"])
@@ -38,6 +47,6 @@ func TestReasonsAreBounded(t *testing.T) {
 	for _, count := range refused {
 		sum += count
 	}
-	require.EqualValues(t, 1002, sum)
+	require.EqualValues(t, 1004, sum)
 	require.Greater(t, refused["other"], uint64(900))
 }

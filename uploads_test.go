@@ -111,14 +111,13 @@ var endings = []struct {
 	}},
 }
 
-// form is the body of an upload that doesn't fit into the memory that
-// storeUpload leaves it.
-func form(t *testing.T) (contentType string, body []byte) {
+// form is the body of an upload of this size.
+func form(t *testing.T, size int) (contentType string, body []byte) {
 	var b bytes.Buffer
 	writer := multipart.NewWriter(&b)
 	part, err := writer.CreateFormFile("file", "notes.txt")
 	require.NoError(t, err)
-	_, err = part.Write(make([]byte, 64<<10))
+	_, err = part.Write(make([]byte, size))
 	require.NoError(t, err)
 	require.NoError(t, writer.Close())
 	return writer.FormDataContentType(), b.Bytes()
@@ -144,7 +143,11 @@ type uploaded struct {
 	Files   int
 }
 
-func upload(t *testing.T, handler http.Handler, token string, http2 bool) uploaded {
+// small is more than storeUpload leaves in memory; large also exceeds the 10 MiB that
+// ParseMultipartForm adds.
+const small, large = 64 << 10, 11 << 20
+
+func upload(t *testing.T, handler http.Handler, token string, http2 bool, size int) uploaded {
 	t.Setenv("TMPDIR", t.TempDir())
 	var left uploaded
 	returned := make(chan struct{})
@@ -161,7 +164,7 @@ func upload(t *testing.T, handler http.Handler, token string, http2 bool) upload
 		server.Start()
 	}
 	defer server.Close()
-	contentType, body := form(t)
+	contentType, body := form(t, size)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/files/7", bytes.NewReader(body))
 	require.NoError(t, err)
 	r.Header.Set("Content-Type", contentType)
@@ -195,15 +198,19 @@ func TestUploads(t *testing.T) {
 						ending.end(w, r)
 					}
 				})
+				size := small
+				if place.name == "around a mux in a mux" && ending.name == "returns" {
+					size = large
+				}
 				t.Run(protocol+"/"+place.name+"/"+ending.name, func(t *testing.T) {
-					want := upload(t, place.build(unguarded.wrap, handler), "", protocol == "HTTP/2")
+					want := upload(t, place.build(unguarded.wrap, handler), "", protocol == "HTTP/2", size)
 					require.Equal(t, place.pattern, want.Pattern)
 					if ending.name == "returns" {
 						require.Equal(t, uploaded{http.StatusNoContent, place.pattern, 0}, want)
 					}
 					for _, guard := range guards {
 						t.Run(guard.name, func(t *testing.T) {
-							require.Equal(t, want, upload(t, place.build(guard.wrap, handler), guard.token, protocol == "HTTP/2"))
+							require.Equal(t, want, upload(t, place.build(guard.wrap, handler), guard.token, protocol == "HTTP/2", size))
 						})
 					}
 				})
@@ -288,7 +295,7 @@ func TestUploadAfterTimeout(t *testing.T) {
 		} {
 			t.Run(guard.name+"/"+c.name, func(t *testing.T) {
 				t.Setenv("TMPDIR", t.TempDir())
-				contentType, body := form(t)
+				contentType, body := form(t, small)
 				ctx, giveUp := context.WithCancel(t.Context())
 				answered, returned := make(chan struct{}), make(chan struct{})
 				var stored bool

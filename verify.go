@@ -34,7 +34,7 @@ func (v *verifier) verify(ctx context.Context, token string, cached *Claims) (*C
 		claims, e = v.judge(ctx, token, &seen)
 	}
 	if e == nil && v.check != nil {
-		e = refusedBy(v.check(ctx, claims))
+		e, seen = refusedBy(v.check(ctx, claims)), about{}
 	}
 	if e != nil {
 		v.responder.record(ctx, e, seen)
@@ -120,13 +120,13 @@ func (v *verifier) checkSignature(ctx context.Context, token string, t token, cl
 	if cached := v.cached(token); cached != nil {
 		return cached, nil
 	}
-	// What was right when the token came may have ended while it waited.
-	if e := v.recheck(claims); e != nil {
-		return nil, e
-	}
 	v.signaturesChecked.Add(1)
 	if !claims.key.Verify(t.signed, t.signature) {
 		return nil, wrongSignature.because(nil)
+	}
+	// What was right when the token came may have ended while it waited.
+	if e := v.recheck(claims); e != nil {
+		return nil, e
 	}
 	v.tokens.put(token, claims)
 	return claims, nil
@@ -145,7 +145,8 @@ func (r *responder) record(ctx context.Context, err error, seen about) {
 	r.own(e)
 	abandoned := ctx.Err() != nil && errors.Is(e, ctx.Err())
 	if r != nil && !abandoned {
-		r.refused.add(e.Reason, e.sentinel == ErrRefusedByCheck)
+		invented := e.sentinel == ErrRefusedByCheck && e.Reason != refusedByCheck.reason
+		r.refused.add(e.Reason, invented)
 	}
 	logger := r.log()
 	if !logger.Enabled(ctx, slog.LevelDebug) {

@@ -83,7 +83,7 @@ func queued(t *testing.T, change func(*testing.T, *inside)) (stats Stats, err er
 		for range cap(queue.places) {
 			require.Nil(t, queue.enter(t.Context(), soon()))
 		}
-		result := make(chan error)
+		result := make(chan error, 1)
 		go func() {
 			_, err := g.Verify(t.Context(), g.token)
 			result <- err
@@ -114,7 +114,6 @@ func TestJudgedAgainAfterTheQueue(t *testing.T) {
 			stats, err := queued(t, c.change)
 			require.ErrorIs(t, err, c.reason)
 			require.Zero(t, stats.TokenCacheEntries)
-			require.Zero(t, stats.Verifications, "nothing is left to check")
 		})
 	}
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // Error says why there is no token. It doesn't show the secret: of an answer, it
-// shows the OAuth error only, and leaves that out if a part of the secret is in it,
-// as it was sent or in a usual encoding.
+// shows the OAuth error only, and leaves that out if the secret is in it, as it was
+// sent or in a usual encoding.
 //
 // If no answer came, an Error unwraps to the cause, if that can't quote what was
 // received: a timeout, the end of a context or connection, an error of the operating

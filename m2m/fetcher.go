@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"golang.org/x/oauth2"
 
 	"github.com/logtoguard/logtoguard/internal/endpoint"
@@ -29,7 +30,8 @@ const (
 var (
 	errRedirect = errors.New("the token endpoint redirects, which is not followed")
 	errNotOK    = errors.New("a token is granted with status 200 only")
-	errNotJSON  = errors.New("the answer is not a JSON object with members of the right types")
+	errNotJSON  = errors.New("the answer is not a JSON object")
+	errType     = errors.New("a member of the answer is of the wrong type")
 	errTooLong  = fmt.Errorf("the answer is longer than %d KiB", maxAnswerSize>>10)
 )
 
@@ -77,6 +79,7 @@ func (f *fetcher) fetch() (*grant, *Error) {
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.SetBasicAuth(url.QueryEscape(f.cfg.AppID), url.QueryEscape(f.cfg.AppSecret)) // RFC 6749, section 2.3.1
+	request.Close = true                                                                 // for transports that SingleUse can't set up
 	response, err := f.client.Do(request)
 	if err != nil {
 		return nil, f.noAnswer(err)
@@ -128,10 +131,14 @@ func (f *fetcher) judge(status int, body []byte, asked time.Time) (*grant, *Erro
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
 	}
+	err := strict.UnmarshalObject(body, &answer)
+	var wrongType *json.SemanticError
 	switch {
 	case len(body) > maxAnswerSize:
 		return nil, f.failed(status, errTooLong)
-	case strict.UnmarshalObject(body, &answer) != nil:
+	case errors.As(err, &wrongType):
+		return nil, f.failed(status, errType)
+	case err != nil:
 		return nil, f.failed(status, errNotJSON)
 	case status != http.StatusOK || answer.Error != "":
 		description := f.cfg.shown(answer.Description, printable)

@@ -19,7 +19,7 @@ import (
 
 const (
 	shopping  = "https://shopping.api"
-	appSecret = "Vq8nTz3wLr6KbX0d" // long enough to be looked for in pieces
+	appSecret = "Vq8nTz3wLr6KbX0d"
 )
 
 // noon is when the tests take place, unless they move the clock.

@@ -21,7 +21,7 @@ import (
 )
 
 func TestAnswersThatAreNotUsed(t *testing.T) {
-	const notJSON, noToken = "the answer is not a JSON object with members of the right types", "the answer has no access_token"
+	const notJSON, wrongType, noToken = "the answer is not a JSON object", "a member of the answer is of the wrong type", "the answer has no access_token"
 	const fine = `"access_token":"a","token_type":"Bearer"`
 	for _, test := range []struct {
 		name   string
@@ -51,7 +51,7 @@ func TestAnswersThatAreNotUsed(t *testing.T) {
 		{"no token", jsonAnswer(200, `{"token_type":"Bearer"}`), noToken},
 		{"an empty token", jsonAnswer(200, `{"access_token":"","token_type":"Bearer"}`), noToken},
 		{"a token by another name", jsonAnswer(200, `{"Access_Token":"a","token_type":"Bearer"}`), noToken},
-		{"a number for a token", jsonAnswer(200, `{"access_token":1,"token_type":"Bearer"}`), notJSON},
+		{"a number for a token", jsonAnswer(200, `{"access_token":1,"token_type":"Bearer"}`), wrongType},
 		{"a line break in the token", jsonAnswer(200, `{"access_token":"a\r\nX: b","token_type":"Bearer"}`), "access_token can't stand in a header"},
 		{"a space in the token", jsonAnswer(200, `{"access_token":"a b","token_type":"Bearer"}`), "access_token can't stand in a header"},
 		{"padding for a token", jsonAnswer(200, `{"access_token":"==","token_type":"Bearer"}`), "access_token can't stand in a header"},
@@ -61,10 +61,10 @@ func TestAnswersThatAreNotUsed(t *testing.T) {
 		{"no type", jsonAnswer(200, `{"access_token":"a"}`), "token_type is not Bearer"},
 		{"no lifetime left", jsonAnswer(200, "{"+fine+`,"expires_in":0}`), "expires_in is not a number of seconds above zero"},
 		{"expired", jsonAnswer(200, "{"+fine+`,"expires_in":-1}`), "expires_in is not a number of seconds above zero"},
-		{"a string for seconds", jsonAnswer(200, "{"+fine+`,"expires_in":"3600"}`), notJSON},
-		{"half a second", jsonAnswer(200, "{"+fine+`,"expires_in":0.5}`), notJSON},
-		{"more seconds than Go can count", jsonAnswer(200, "{"+fine+`,"expires_in":1e300}`), notJSON},
-		{"a number for a scope", jsonAnswer(200, "{"+fine+`,"scope":1}`), notJSON},
+		{"a string for seconds", jsonAnswer(200, "{"+fine+`,"expires_in":"3600"}`), wrongType},
+		{"half a second", jsonAnswer(200, "{"+fine+`,"expires_in":0.5}`), wrongType},
+		{"more seconds than Go can count", jsonAnswer(200, "{"+fine+`,"expires_in":1e300}`), wrongType},
+		{"a number for a scope", jsonAnswer(200, "{"+fine+`,"scope":1}`), wrongType},
 		{"not modified", answer(304, "application/json", strings.NewReader("{"+fine+"}")), "redirects, which is not followed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

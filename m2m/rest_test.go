@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard/logtotest"
@@ -137,4 +138,22 @@ func TestTheRestAfterManyFailedRenewals(t *testing.T) {
 		refused(t, client)
 		require.EqualValues(t, 82, logto.requests.Load(), "2 s after the last of them")
 	})
+}
+
+// The configured scopes are asked for and compared at each request alike.
+func TestScopesOfARenewedToken(t *testing.T) {
+	clock := logtotest.NewClock(noon)
+	grants := []string{"write:products read:products", "read:products", "read:products write:products"}
+	client := newClient(t, scopes("read:products", "write:products"), clocked(clock), by(&tokenEndpoint{
+		answer: func(n int32, r *http.Request) (*http.Response, error) {
+			assert.NoError(t, r.ParseForm())
+			assert.Equal(t, "read:products write:products", r.PostForm.Get("scope"))
+			return jsonAnswer(200, `{"access_token":"a","expires_in":3600,"token_type":"Bearer","scope":"`+grants[n-1]+`"}`), nil
+		},
+	}))
+	token(t, client)
+	clock.Advance(time.Hour)
+	require.Equal(t, []string{"write:products"}, refused(t, client).MissingScopes)
+	clock.Advance(time.Hour)
+	token(t, client)
 }

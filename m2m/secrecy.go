@@ -35,7 +35,7 @@ var causes = []error{
 var errUnreadable = errors.New("no answer that can be read as HTTP")
 
 // shown returns text if it has this syntax, and the secret is not in it as a careless
-// server would repeat it: as it is, with special characters escaped in any way, in
+// server would repeat it: as it is, with special characters escaped once, in
 // hexadecimal, in Base64, or in the Authorization header that was sent.
 func (cfg Config) shown(text string, syntax *regexp.Regexp) string {
 	if !syntax.MatchString(text) {

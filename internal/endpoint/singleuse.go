@@ -6,7 +6,7 @@ import "net/http"
 // in HTTP/2, a connection that no longer answers outlives the request that gave up
 // on it, and would be used for the next one too. Nil stands for
 // [http.DefaultTransport]. A RoundTripper that is not an *[http.Transport] is
-// returned as it is.
+// returned as it is: the caller also sets Close on its requests, for those that wrap one.
 func SingleUse(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport

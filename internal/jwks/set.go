@@ -23,7 +23,6 @@ const (
 	refreshInterval = 5 * time.Minute
 	maxWait         = 5 * time.Second
 	maxWaiting      = 10_000
-	retrySoon       = time.Second
 )
 
 var (
@@ -35,7 +34,7 @@ var (
 
 // An UnavailableError means that it isn't known whether the issuer publishes the key.
 type UnavailableError struct {
-	RetryAfter time.Duration // when another fetch has ended, probably
+	RetryAfter time.Duration // the rest of a back-off; 0: soon
 	Cause      error         // without anything that the issuer sent; may be nil
 }
 
@@ -123,12 +122,13 @@ func (s *Set) Find(ctx context.Context, kid string) (*Key, error) {
 }
 
 // await waits for the first keys, or, if there are usable ones, for a fetch that
-// begins from now on. It waits for neither during the back-off after a failure.
+// begins from now on. Without usable keys it does not wait during the back-off after
+// a failure.
 func (s *Set) await(ctx context.Context, kid string) (*Key, error) {
 	need := s.begun.Load() + 1
 	defer s.waiting.Add(-1)
 	if s.waiting.Add(1) > maxWaiting {
-		return nil, &UnavailableError{RetryAfter: retrySoon}
+		return nil, &UnavailableError{}
 	}
 	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
@@ -146,9 +146,9 @@ func (s *Set) await(ctx context.Context, kid string) (*Key, error) {
 		select {
 		case <-st.superseded:
 		case <-timer.C:
-			return nil, &UnavailableError{RetryAfter: retrySoon}
+			return nil, &UnavailableError{}
 		case <-ctx.Done():
-			return nil, &UnavailableError{RetryAfter: retrySoon, Cause: ctx.Err()}
+			return nil, &UnavailableError{Cause: ctx.Err()}
 		}
 	}
 }
@@ -205,7 +205,7 @@ func (s *Set) Ready(ctx context.Context) error {
 		select {
 		case <-st.superseded:
 		case <-ctx.Done():
-			return &UnavailableError{RetryAfter: retrySoon, Cause: fmt.Errorf("%w: %v", ctx.Err(), st.why())}
+			return &UnavailableError{Cause: fmt.Errorf("%w: %v", ctx.Err(), st.why())}
 		}
 	}
 }

@@ -55,6 +55,7 @@ func (s *source) get(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
+	request.Close = true // for transports that SingleUse can't set up
 	response, err := s.client.Do(request)
 	if err != nil {
 		// A url.Error has the whole address in it, and a query may be a secret.

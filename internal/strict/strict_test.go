@@ -1,6 +1,7 @@
 package strict
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -40,6 +41,10 @@ func TestDecodeBase64URL(t *testing.T) {
 func TestIsToken68(t *testing.T) {
 	for _, text := range []string{"a", "aZ09-._~+/", "abc=", "abc=="} {
 		assert.True(t, IsToken68(text), text)
+	}
+	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+	for c := range 256 {
+		assert.Equal(t, strings.IndexByte(allowed, byte(c)) >= 0, IsToken68("a"+string([]byte{byte(c)})+"a"), "%q", byte(c))
 	}
 	for _, text := range []string{"", "=", "==", "a b", "a=b", "a,b", "a\n", "a\x00", "é", "a\xff", `"a"`} {
 		assert.False(t, IsToken68(text), "%q", text)
