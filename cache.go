@@ -50,11 +50,16 @@ func (c *tokenCache) get(token string) *Claims {
 	return claims
 }
 
-// put remembers a token that was verified, unless its key was retired meanwhile.
+// put remembers a token that was verified.
 func (c *tokenCache) put(token string, claims *Claims) {
-	if c.verified != nil && !claims.key.Retired() {
-		// The token is a part of the request's headers: don't keep those.
-		c.verified.Set(strings.Clone(token), claims)
+	if c.verified == nil {
+		return
+	}
+	// The token is a part of the request's headers: don't keep those.
+	c.verified.Set(strings.Clone(token), claims)
+	// Keys are retired before the cache is swept or cleared, which may have been just now.
+	if claims.key.Retired() {
+		c.verified.Invalidate(token)
 	}
 }
 
