@@ -351,7 +351,7 @@ func ExampleClaimsFromContext() {
 	// 200
 }
 
-// A worker takes jobs from a queue, each with the token of whoever ordered it, and
+// A worker takes jobs from a queue, each with the token of the user who ordered it, and
 // runs code that was written for handlers.
 func ExampleContextWithClaims() {
 	logto, guard, stop := shop()

@@ -41,7 +41,7 @@ func ExampleServer_URL() {
 	// let in: alice
 }
 
-// Whoever asks for the keys once too often is found out.
+// A guard that asks for the keys once too often is found out.
 func ExampleServer_Requests() {
 	logto, guard, stop := shop(logtotest.Tenant{})
 	defer stop()

@@ -34,7 +34,7 @@ func TestOneFetchHoweverManyWait(t *testing.T) {
 	})
 }
 
-// Whoever gives up is answered at once, and takes the fetch away from nobody.
+// A caller that gives up is answered at once, and the fetch goes on for the others.
 func TestCallerGivesUp(t *testing.T) {
 	for name, withKeys := range map[string]bool{"before the first keys": false, "absent kid": true} {
 		t.Run(name, func(t *testing.T) {
@@ -261,7 +261,7 @@ func TestAbsentKidAndAHangingIssuer(t *testing.T) {
 	})
 }
 
-// While the issuer fails nobody knows whether a kid is one of its keys.
+// While the issuer fails it is not known whether a kid is one of its keys.
 func TestUnknownKidsWhileTheIssuerFails(t *testing.T) {
 	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
 		guard := s.ReadyGuard(t)

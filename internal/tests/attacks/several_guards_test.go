@@ -51,7 +51,7 @@ func TestTwoAudiencesOfOneTenant(t *testing.T) {
 	})
 }
 
-// A guard within another one's reach: the inner one judges anew, and its claims count.
+// A guard behind another one: the inner one judges again, and its claims count.
 func TestGuardWithinAGuard(t *testing.T) {
 	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
 		answers := func(status int) func(*logtoguard.Config) {
@@ -110,7 +110,7 @@ func TestTwoTenantsRotate(t *testing.T) {
 }
 
 // A deploy within a process: the new guard takes over while the old one serves, and
-// the old one is closed among requests. Nobody is refused but by what is closed.
+// the old one is closed among requests. Only the closed one refuses.
 func TestDeploy(t *testing.T) {
 	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
 		guard := s.ReadyGuard(t)
