@@ -62,7 +62,7 @@ func (v *verifier) cached(token string) *Claims {
 func (v *verifier) recheck(claims *Claims) *Error {
 	now := v.policy.now()
 	switch {
-	case v.keys.Closed():
+	case claims.key.Retired() && v.keys.Closed(): // closing retires all keys
 		return guardClosed.because(nil)
 	case !now.Before(claims.validUntil):
 		return expired.because(nil)

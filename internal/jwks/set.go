@@ -179,6 +179,9 @@ func (s *Set) nudge() {
 // Trusted reports whether there are usable keys, not older than 24 hours.
 func (s *Set) Trusted(now time.Time) bool {
 	st := s.state.Load()
+	if st.failure == nil && now.Before(st.due) {
+		return true // the usual case, with one comparison
+	}
 	s.refreshWhenDue(st, now)
 	return st.usable(now)
 }
