@@ -49,7 +49,8 @@ type Config struct {
 
 	// TokenCacheSize is how many verified tokens are remembered. 0: 10,000.
 	// Negative: none. Every request is judged by the time, the key and Check all the
-	// same; only the signature is not checked again. A usual token of 530 bytes takes
+	// same; only the signature is not checked again. Where nothing is remembered, one
+	// token that comes N times at once costs N checks. A usual token of 530 bytes takes
 	// about 1.4 kB, so 14 MiB in all at the default; one that takes more than 4 KiB
 	// counts once per started 4 KiB, so that 10,000 take about 40 MiB at the most.
 	TokenCacheSize int

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"runtime"
 	"strings"
 
 	"github.com/logtoguard/logtoguard/internal/strict"
@@ -30,7 +31,8 @@ func New(cfg Config) (*Guard, error) {
 			policy:     s.policy,
 			tokens:     tokens,
 			keys:       newKeySet(s, tokens.sweep),
-			signatures: newQueue(checksAtOnce()),
+			parsing:    make(chan struct{}, runtime.NumCPU()),
+			signatures: newQueue(),
 			check:      cfg.Check,
 			responder: &responder{
 				metadata:     s.metadata.url,
@@ -68,6 +70,8 @@ func (g *Guard) Stats() Stats {
 	return Stats{
 		Accepted:          v.accepted.Load(),
 		Refused:           v.responder.refused.counts(),
+		Waiting:           v.signatures.length(),
+		WaitingForKeys:    keys.Waiting,
 		Verifications:     v.signaturesChecked.Load(),
 		TokenCacheHits:    v.tokens.hits.Load(),
 		TokenCacheMisses:  v.tokens.misses.Load(),

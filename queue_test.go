@@ -2,9 +2,13 @@ package logtoguard
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,191 +19,527 @@ import (
 	"github.com/logtoguard/logtoguard/logtotest"
 )
 
-func TestQueueBound(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	for processors, want := range map[int]int{1: 1, 2: 1, 3: 2, 8: 7} {
-		runtime.GOMAXPROCS(processors)
-		q := newQueue(checksAtOnce())
-		for range want {
-			must.Nil(t, q.enter(t.Context(), soon()))
-		}
-		ended, cancel := context.WithCancel(t.Context())
-		cancel()
-		must.ErrorIs(t, q.enter(ended, soon()), ErrOverloaded, "of %d processors %d are for signatures", processors, want)
+// inQueue runs a test in a bubble, on a machine with two processors.
+func inQueue(t *testing.T, test func(t *testing.T, q *queue)) {
+	t.Helper()
+	processors(t, 2)
+	synctest.Test(t, func(t *testing.T) { test(t, newQueue()) })
+}
+
+func processors(t *testing.T, n int) {
+	before := runtime.GOMAXPROCS(n)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+}
+
+// busy fills all places. Its turns are those of strangers.
+func busy(q *queue) []*turn {
+	var turns []*turn
+	for range runtime.GOMAXPROCS(0) {
+		turns = append(turns, q.arrive(subject(rand.Uint64())))
 	}
+	return turns
 }
 
-func soon() time.Time { return time.Now().Add(maxQueueWait) }
-
-// fullQueue has one place, which is taken.
-func fullQueue(t *testing.T) *queue {
-	q := newQueue(1)
-	must.Nil(t, q.enter(t.Context(), soon()))
-	return q
+// checkedAs brings a turn to its end.
+func (t *turn) checkedAs(correct bool) {
+	t.verdict(correct)
+	t.leave()
 }
 
-// enterSoon enters on a goroutine of its own and waits until that waits.
-func enterSoon(ctx context.Context, q *queue) <-chan *Error {
-	result := make(chan *Error, 1)
-	go func() { result <- q.enter(ctx, soon()) }()
-	synctest.Wait()
-	return result
+// hasTurn reports whether it is the request's turn, and sentAway is the answer to one
+// that was sent away. Both are for requests that arrived, and don't wait themselves.
+func hasTurn(t *turn) bool { return t.line == nil && len(t.called) == 1 && peek(t) == nil }
+
+func sentAway(t *turn) *Error {
+	if t.line != nil || len(t.called) == 0 {
+		return nil
+	}
+	return peek(t)
+}
+
+func peek(t *turn) *Error {
+	e := <-t.called
+	t.called <- e
+	return e
+}
+
+// order returns the names of waiting requests in the order of their turns.
+func order(q *queue, place *turn, waiting map[string]*turn) (names []string) {
+	for len(waiting) > 0 {
+		place.leave()
+		for name, t := range waiting {
+			if hasTurn(t) {
+				names, place = append(names, name), t
+				delete(waiting, name)
+			}
+		}
+	}
+	place.leave()
+	return names
+}
+
+// forge lets checks end, of which the last ones fail.
+func forge(q *queue, all, wrong int) {
+	for i := range all {
+		t := q.arrive(subject(rand.Uint64()))
+		t.checkedAs(i < all-wrong)
+	}
 }
 
 // requireEmpty fails where a place or a waiter was lost.
 func requireEmpty(t *testing.T, q *queue) {
 	t.Helper()
-	must.Zero(t, q.waiting.Load())
-	must.Len(t, q.places, cap(q.places))
+	must.Zero(t, q.running)
+	must.Zero(t, q.length())
+	must.Empty(t, q.renewing)
 }
 
-func TestQueueTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := fullQueue(t)
-		first := enterSoon(t.Context(), q)
-		second := enterSoon(t.Context(), q)
-		must.EqualValues(t, 2, q.waiting.Load())
-		time.Sleep(maxQueueWait - 1)
-		q.leave()
-		must.Nil(t, <-first)
-		synctest.Wait()
-		must.EqualValues(t, 1, q.waiting.Load())
-		must.Empty(t, second)
-		q.leave()
-		must.Nil(t, <-second)
-		q.leave()
-		synctest.Wait()
+func TestQueueUsesAllProcessors(t *testing.T) {
+	processors(t, 1)
+	for n, whenForged := range map[int]int{1: 1, 2: 1, 3: 2, 8: 7} {
+		runtime.GOMAXPROCS(n)
+		for _, c := range []struct {
+			all, wrong, want int
+		}{
+			{0, 0, n},
+			{19, 19, n}, // too few to tell
+			{20, 5, n},  // a quarter
+			{20, 6, whenForged},
+			{1000, 250, n},
+			{1000, 251, whenForged},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				q := newQueue()
+				forge(q, c.all, c.wrong)
+				for range n + 3 {
+					q.arrive(subject(rand.Uint64()))
+				}
+				must.Equal(t, c.want, q.running, "%d processors, %d of %d wrong", n, c.wrong, c.all)
+			})
+		}
+	}
+}
+
+func TestQueueSeesProcessorsChange(t *testing.T) {
+	inQueue(t, func(t *testing.T, q *queue) {
+		turns := busy(q)
+		for range 10 {
+			q.arrive(subject(rand.Uint64()))
+		}
+		must.Equal(t, 2, q.running)
+		runtime.GOMAXPROCS(4)
+		turns[0].leave()
+		must.Equal(t, 4, q.running)
+		runtime.GOMAXPROCS(1)
+		turns[1].leave()
+		must.Equal(t, 3, q.running, "none takes the place of one that left")
+	})
+}
+
+// A second after the last wrong signature all is as before.
+func TestQueueForgetsForgeries(t *testing.T) {
+	inQueue(t, func(t *testing.T, q *queue) {
+		forge(q, 100, 100)
+		must.True(t, q.checks.forged(time.Now()))
+		time.Sleep(tallyHalf)
+		must.True(t, q.checks.forged(time.Now()))
+		forge(q, 400, 0)
+		must.False(t, q.checks.forged(time.Now()), "those of half a second ago still count, but as a fifth")
+		forge(q, 100, 100)
+		must.True(t, q.checks.forged(time.Now()))
+		time.Sleep(2 * tallyHalf)
+		must.False(t, q.checks.forged(time.Now()))
+	})
+}
+
+func TestQueueOrder(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		forged bool
+		known  string // subjects, by their letters
+		come   string // requests, by the letter of their subject and a number
+		want   string
+	}{
+		{"strangers", false, "", "a1 b1 a2 c1", "a1 b1 a2 c1"},
+		{"strangers, many wrong", true, "", "a1 b1 a2 c1", "c1 a2 b1 a1"},
+		{"known before strangers", false, "xy", "a1 x1 b1 y1", "x1 y1 a1 b1"},
+		{"known before strangers, many wrong", true, "xy", "a1 x1 b1 y1", "x1 y1 b1 a1"},
+		{"the newest of a subject, in its place", false, "xy", "x1 y1 a1 x2", "x2 y1 a1 x1"},
+		{"the newest of a subject, many wrong", true, "xy", "x1 y1 a1 x2 b1", "x2 y1 b1 x1 a1"},
+		{"one of a subject at a time", true, "xy", "x1 x2 x3 y1", "x3 y1 x2 x1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			processors(t, 1)
+			synctest.Test(t, func(t *testing.T) {
+				q := newQueue()
+				if c.forged {
+					forge(q, 100, 100)
+				}
+				for _, name := range c.known {
+					q.known.add(subject(name))
+				}
+				place := busy(q)[0]
+				waiting := map[string]*turn{}
+				for _, name := range strings.Fields(c.come) {
+					waiting[name] = q.arrive(subject(name[0]))
+				}
+				must.Equal(t, len(waiting), q.length())
+				must.Equal(t, c.want, strings.Join(order(q, place, waiting), " "))
+				requireEmpty(t, q)
+			})
+		})
+	}
+}
+
+func TestQueueLearnsSubjects(t *testing.T) {
+	inQueue(t, func(t *testing.T, q *queue) {
+		const ann, bob = 1, 2
+		q.arrive(ann).checkedAs(true)
+		q.arrive(bob).leave() // found in the cache: it proves nothing new
+		must.True(t, q.known.has(ann))
+		must.False(t, q.known.has(bob))
+
+		running := busy(q)
+		stranger, forged := q.arrive(bob), q.arrive(ann)
+		running[0].leave()
+		must.True(t, hasTurn(forged), "she is known")
+		waiting := q.arrive(ann)
+		forged.checkedAs(false)
+		must.True(t, hasTurn(stranger), "as her last signature was wrong, the request that waits became a stranger's")
+		later := q.arrive(ann)
+		stranger.checkedAs(false)
+		must.True(t, hasTurn(waiting))
+		waiting.checkedAs(true)
+		must.True(t, q.known.has(ann))
+		must.True(t, hasTurn(later))
+		later.leave()
+		running[1].leave()
 		requireEmpty(t, q)
 	})
 }
 
+// What strangers send makes no subject known, and who is known is forgotten in the end.
+func TestQueueRemembersSomeSubjects(t *testing.T) {
+	q := newQueue()
+	for i := range subject(3 * maxSubjects) {
+		q.arrive(i).checkedAs(false)
+	}
+	must.Empty(t, q.known.recent)
+	for i := range subject(3 * maxSubjects) {
+		q.known.add(i)
+		must.LessOrEqual(t, len(q.known.recent)+len(q.known.former), 2*maxSubjects)
+		must.True(t, i < maxSubjects || q.known.has(i-maxSubjects+1))
+	}
+	must.False(t, q.known.has(0))
+	q.known.remove(3*maxSubjects - 1)
+	q.known.remove(2*maxSubjects - 1)
+	must.False(t, q.known.has(3*maxSubjects-1))
+	must.False(t, q.known.has(2*maxSubjects-1))
+}
+
+// The same sub at another client is another subject.
+func TestQueueSubjects(t *testing.T) {
+	q := newQueue()
+	name := func(sub, client string) subject { return q.subjectOf(&Claims{subject: sub, clientID: client}) }
+	must.Equal(t, name("ann", "shop"), name("ann", "shop"))
+	must.NotEqual(t, name("ann", "shop"), name("ann", "app"))
+	must.NotEqual(t, name("ann", "shop"), name("anns", "hop"))
+	must.NotEqual(t, name("ann", "shop"), newQueue().subjectOf(&Claims{subject: "ann", clientID: "shop"}), "by a secret of each queue")
+}
+
 func TestQueueWaitIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := fullQueue(t)
-		start := time.Now()
-		e := q.enter(t.Context(), soon())
-		must.Equal(t, 2*time.Second, time.Since(start))
-		must.ErrorIs(t, e, ErrOverloaded)
-		must.Equal(t, http.StatusServiceUnavailable, e.Status)
-		must.Equal(t, "temporarily_unavailable", e.Code)
-		must.Positive(t, e.RetryAfter)
-		must.Empty(t, e.Challenge())
-		q.leave()
-		requireEmpty(t, q)
-		must.Nil(t, q.enter(t.Context(), soon()))
+	for name, c := range map[string]struct {
+		forged, known bool
+		limit         time.Duration
+	}{
+		"a stranger":                     {false, false, 10 * time.Second},
+		"a known subject":                {false, true, 10 * time.Second},
+		"a stranger, many wrong":         {true, false, time.Second},
+		"a known subject, though forged": {true, true, 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inQueue(t, func(t *testing.T, q *queue) {
+				const ann = 1
+				if c.known {
+					q.known.add(ann)
+				}
+				running := busy(q)
+				waits := q.arrive(ann)
+				time.Sleep(c.limit)
+				if c.forged {
+					q.checks.present, q.checks.began = counts{all: 100, wrong: 100}, time.Now()
+				}
+				q.arrive(2)
+				must.Nil(t, sentAway(waits))
+				time.Sleep(1)
+				q.arrive(3)
+				e := sentAway(waits)
+				must.ErrorIs(t, e, ErrOverloaded)
+				must.Equal(t, http.StatusServiceUnavailable, e.Status)
+				must.Equal(t, "temporarily_unavailable", e.Code)
+				must.Empty(t, e.Challenge())
+				must.Len(t, running, 2)
+			})
+		})
+	}
+}
+
+// No more than 30,000 wait, and the one that would be the last is sent away.
+func TestQueueLength(t *testing.T) {
+	for name, c := range map[string]struct{ forged, known bool }{
+		"strangers":              {false, false},
+		"strangers, many wrong":  {true, false},
+		"known, among strangers": {false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inQueue(t, func(t *testing.T, q *queue) {
+				q.took = 0
+				busy(q)
+				oldest := q.arrive(0)
+				for i := range subject(30_000 - 2) {
+					q.arrive(i)
+				}
+				if c.forged {
+					q.checks.add(time.Now(), false)
+					q.checks.present.all, q.checks.present.wrong = 100, 100
+				}
+				newest := q.arrive(1)
+				must.Equal(t, 30_000, q.length())
+				must.Nil(t, sentAway(newest))
+				if c.known {
+					q.known.add(2)
+				}
+				more := q.arrive(2)
+				must.Equal(t, 30_000, q.length())
+				must.Equal(t, c.forged, sentAway(oldest) != nil)
+				must.Equal(t, !c.forged && !c.known, sentAway(more) != nil)
+				must.Equal(t, c.known, sentAway(newest) != nil)
+			})
+		})
+	}
+}
+
+// Only renewals wait: the newest one is sent away.
+func TestQueueOfRenewalsOnly(t *testing.T) {
+	inQueue(t, func(t *testing.T, q *queue) {
+		q.took = 3 * time.Second
+		busy(q)
+		for i := range subject(6) {
+			q.known.add(i)
+			must.Nil(t, sentAway(q.arrive(i)))
+		}
+		q.known.add(6)
+		must.NotNil(t, sentAway(q.arrive(6)))
+	})
+}
+
+// A request that would have to wait for too long hears so at once.
+func TestQueueRefusesEarly(t *testing.T) {
+	inQueue(t, func(t *testing.T, q *queue) {
+		q.took = time.Millisecond
+		running := busy(q)
+		for range 20_000 {
+			must.Nil(t, sentAway(q.arrive(1)))
+		}
+		seen := map[time.Duration]bool{}
+		for range 1_000 {
+			e := sentAway(q.arrive(1))
+			must.ErrorIs(t, e, ErrOverloaded)
+			must.Equal(t, e.RetryAfter.Truncate(time.Second), e.RetryAfter)
+			must.GreaterOrEqual(t, e.RetryAfter, time.Second)
+			must.LessOrEqual(t, e.RetryAfter, 21*time.Second)
+			seen[e.RetryAfter] = true
+		}
+		must.Greater(t, len(seen), 15, "they don't come back all at once")
+		must.Equal(t, 20_000, q.length())
+		running[0].leave()
+		must.Nil(t, sentAway(q.arrive(1)))
+	})
+}
+
+func TestQueueRetryAfterIsBounded(t *testing.T) {
+	inQueue(t, func(t *testing.T, q *queue) {
+		q.took = time.Hour
+		busy(q)
+		longest := time.Duration(0)
+		for range 1_000 {
+			longest = max(longest, sentAway(q.arrive(1)).RetryAfter)
+		}
+		must.LessOrEqual(t, longest, 30*time.Second)
+		must.Greater(t, longest, 20*time.Second)
+	})
+}
+
+// Stalls are not what a check takes.
+func TestQueueEstimates(t *testing.T) {
+	inQueue(t, func(t *testing.T, q *queue) {
+		check := func(d time.Duration) {
+			turn, e := q.enter(t.Context(), &Claims{})
+			must.Nil(t, e)
+			time.Sleep(d)
+			turn.checkedAs(true)
+		}
+		for i := range 2_000 {
+			check(2 * time.Millisecond)
+			if i%10 == 0 {
+				check(time.Second)
+			}
+		}
+		must.InDelta(t, 2*time.Millisecond, q.took, float64(200*time.Microsecond))
+		for range 2_000 {
+			check(50 * time.Microsecond)
+		}
+		must.InDelta(t, 50*time.Microsecond, q.took, float64(5*time.Microsecond))
+		q.took = 0
+		for range 2_000 {
+			check(50 * time.Microsecond)
+		}
+		must.InDelta(t, 50*time.Microsecond, q.took, float64(5*time.Microsecond))
 	})
 }
 
 func TestQueueLeftByItsWaiter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		for name, end := range map[string]func(context.Context) (context.Context, context.CancelFunc){
-			"cancelled": context.WithCancel,
-			"timed out": func(ctx context.Context) (context.Context, context.CancelFunc) {
-				return context.WithTimeout(ctx, time.Second)
-			},
-		} {
-			q := fullQueue(t)
-			ctx, cancel := end(t.Context())
-			waiter := enterSoon(ctx, q)
-			patient := enterSoon(t.Context(), q)
-			if name == "timed out" {
-				<-ctx.Done()
-			}
-			cancel()
-			e := <-waiter
-			must.ErrorIs(t, e, ErrOverloaded)
-			must.ErrorIs(t, e, ctx.Err())
-			must.Equal(t, http.StatusServiceUnavailable, e.Status)
-			synctest.Wait()
-			must.EqualValues(t, 1, q.waiting.Load())
-			q.leave()
-			must.Nil(t, <-patient, "a place is not for who left")
-			q.leave()
-			synctest.Wait()
-			requireEmpty(t, q)
-		}
-	})
-}
-
-// The race detector ends with 8,128 goroutines, so most of the waiters are only counted.
-func TestQueueLength(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := fullQueue(t)
-		q.waiting.Add(10_000 - 1)
-		last := enterSoon(t.Context(), q)
-		start := time.Now()
-		for range 3 {
-			e := q.enter(t.Context(), soon())
-			must.ErrorIs(t, e, ErrOverloaded)
-			must.Equal(t, http.StatusServiceUnavailable, e.Status)
-			must.Positive(t, e.RetryAfter)
-		}
-		must.Zero(t, time.Since(start))
-		must.EqualValues(t, 10_000, q.waiting.Load(), "who was sent away does not wait")
-		must.Empty(t, last)
-		q.leave()
-		must.Nil(t, <-last)
-		q.leave()
-		synctest.Wait()
-		q.waiting.Add(-(10_000 - 1))
-		requireEmpty(t, q)
-	})
-}
-
-// One waiter for each place and each end: whoever got a place gives it back.
-func TestQueueLeaksNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := newQueue(3)
-		for i := range 500 {
-			go func() {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%7)*100*time.Millisecond)
-				defer cancel()
-				if q.enter(ctx, soon()) == nil {
-					time.Sleep(time.Duration(i%5) * 100 * time.Millisecond)
-					q.leave()
+	for name, end := range map[string]func(context.Context) (context.Context, context.CancelFunc){
+		"cancelled": context.WithCancel,
+		"timed out": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, time.Second)
+		},
+	} {
+		for _, known := range []bool{false, true} {
+			inQueue(t, func(t *testing.T, q *queue) {
+				claims := &Claims{subject: "ann", clientID: "shop"}
+				if known {
+					q.known.add(q.subjectOf(claims))
 				}
-			}()
+				running := busy(q)
+				ctx, cancel := end(t.Context())
+				result := make(chan *Error, 1)
+				go func() {
+					_, e := q.enter(ctx, claims)
+					result <- e
+				}()
+				synctest.Wait()
+				patient := q.arrive(1)
+				must.Equal(t, 2, q.length())
+				if name == "timed out" {
+					<-ctx.Done()
+				}
+				cancel()
+				e := <-result
+				must.ErrorIs(t, e, ErrOverloaded)
+				must.ErrorIs(t, e, ctx.Err())
+				must.Equal(t, http.StatusServiceUnavailable, e.Status)
+				must.Equal(t, 1, q.length())
+				running[0].leave()
+				must.True(t, hasTurn(patient), "a place is not for who left")
+				patient.leave()
+				running[1].leave()
+				requireEmpty(t, q)
+			})
 		}
-		time.Sleep(time.Minute)
-		synctest.Wait()
+	}
+}
+
+// Whatever happens to requests, each place is given back.
+func TestQueueLeaksNothing(t *testing.T) {
+	inQueue(t, func(t *testing.T, q *queue) {
+		seed := rand.Uint64()
+		t.Logf("seed %d", seed)
+		random := rand.New(rand.NewPCG(seed, 0))
+		var all sync.WaitGroup
+		for range 2_000 {
+			patience, work := time.Duration(random.IntN(15_000)), time.Duration(random.IntN(300))
+			claims := &Claims{subject: strconv.Itoa(random.IntN(50))}
+			verdict := random.IntN(3)
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), patience*time.Millisecond)
+				defer cancel()
+				turn, e := q.enter(ctx, claims)
+				if e != nil {
+					return
+				}
+				defer turn.leave()
+				time.Sleep(work * time.Millisecond)
+				if verdict > 0 {
+					turn.verdict(verdict == 1)
+				}
+			})
+		}
+		all.Wait()
 		requireEmpty(t, q)
 	})
 }
 
+// In a bubble all of this happens at the same time, however slow the machine is.
 func TestGuardUnderAFlood(t *testing.T) {
-	logto := logtotest.NewServer(logtotest.Tenant{})
-	defer logto.Close()
-	guard, err := New(Config{Endpoint: logto.Endpoint(), Audience: []string{"https://shopping.api"}})
-	must.NoError(t, err)
-	defer guard.Close()
-	mint := func(edits ...func(*logtotest.Draft)) string {
-		return logto.Mint(logtotest.Token{Audience: "https://shopping.api"}, edits...)
+	processors(t, 2)
+	for name, size := range map[string]int{"with a cache": 0, "without": -1} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newInside(t, func(cfg *Config) { cfg.TokenCacheSize = size })
+				q := g.verifier.signatures
+				stranger := logtotest.NewKey("ES256")
+				shop := q.subjectOf(&Claims{subject: "shop", clientID: "shop"})
+				_, err := g.Verify(t.Context(), g.token)
+				must.NoError(t, err)
+				must.True(t, q.known.has(shop))
+				for range 30 {
+					_, err = g.Verify(t.Context(), g.mint(func(d *logtotest.Draft) { d.Key = stranger }))
+					must.ErrorIs(t, err, ErrWrongSignature)
+				}
+				requireEmpty(t, q)
+				must.True(t, q.checks.forged(time.Now()))
+				must.False(t, q.known.has(shop))
+				must.EqualValues(t, 31, g.Stats().Verifications)
+
+				busy(q)
+				q.took = time.Hour
+				_, e := g.verifier.judge(t.Context(), g.token, &about{})
+				must.Equal(t, size == 0, e == nil, "instead of the 503, the cache is looked at once more")
+				r := httptest.NewRequest(http.MethodGet, "/", nil)
+				r.Header.Set("Authorization", "Bearer "+g.mint())
+				w := httptest.NewRecorder()
+				g.Handler(http.NotFoundHandler()).ServeHTTP(w, r)
+				must.Equal(t, http.StatusServiceUnavailable, w.Code)
+				must.Regexp(t, "^([1-9]|[12][0-9]|30)$", w.Header().Get("Retry-After"))
+				must.Empty(t, w.Header().Get("WWW-Authenticate"))
+				must.EqualValues(t, 1, g.Stats().Refused["overloaded"])
+
+				q.took = 0
+				ctx, cancel := context.WithCancel(t.Context())
+				cancel()
+				_, err = g.Verify(ctx, g.mint())
+				must.ErrorIs(t, err, context.Canceled)
+				must.ErrorIs(t, err, ErrOverloaded)
+				must.EqualValues(t, 1, g.Stats().Refused["overloaded"], "who hung up was not refused")
+			})
+		})
 	}
-	must.NoError(t, guard.Ready(t.Context()))
-	q := guard.verifier.signatures
-	for _, token := range []string{mint(), mint(func(d *logtotest.Draft) { d.Key = nil }), mint(func(d *logtotest.Draft) { d.Key = logtotest.NewKey("ES384") })} {
-		_, _ = guard.Verify(t.Context(), token)
+}
+
+// A crowd with one new token costs a check for each processor, and no more.
+func TestCrowdWithOneToken(t *testing.T) {
+	processors(t, 2)
+	synctest.Test(t, func(t *testing.T) {
+		g := newInside(t)
+		q := g.verifier.signatures
+		running := busy(q)
+		var crowd sync.WaitGroup
+		for range 200 {
+			crowd.Go(func() {
+				_, err := g.Verify(t.Context(), g.token)
+				must.NoError(t, err)
+			})
+		}
+		synctest.Wait()
+		must.Equal(t, 200, g.Stats().Waiting)
+		before := g.Stats().Verifications
+		for _, turn := range running {
+			turn.leave()
+		}
+		crowd.Wait()
+		must.LessOrEqual(t, g.Stats().Verifications-before, uint64(2))
+		must.Zero(t, g.Stats().Waiting)
 		requireEmpty(t, q)
-	}
-	must.Equal(t, map[string]uint64{"signature": 2}, guard.Stats().Refused)
-
-	for range cap(q.places) {
-		must.Nil(t, q.enter(t.Context(), soon()))
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = guard.Verify(ctx, mint())
-	must.ErrorIs(t, err, context.Canceled)
-	must.ErrorIs(t, err, ErrOverloaded)
-	must.Equal(t, map[string]uint64{"signature": 2}, guard.Stats().Refused, "who hung up was not refused")
-
-	q.waiting.Store(maxQueued)
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	r.Header.Set("Authorization", "Bearer "+mint())
-	w := httptest.NewRecorder()
-	guard.Handler(http.NotFoundHandler()).ServeHTTP(w, r)
-	must.Equal(t, http.StatusServiceUnavailable, w.Code)
-	must.Equal(t, "1", w.Header().Get("Retry-After"))
-	must.Empty(t, w.Header().Get("WWW-Authenticate"))
-	must.EqualValues(t, 1, guard.Stats().Refused["overloaded"])
+	})
 }

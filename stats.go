@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Stats are a guard's counters since it was made. A request whose context ended
+// Stats are a guard's counters since it was made, and what it holds now. A request whose context ended
 // while it waited is neither accepted nor refused, and what a handler refuses by
 // [Claims.CheckScope] or [Claims.ForOrganization] is not counted.
 type Stats struct {
@@ -15,6 +15,9 @@ type Stats struct {
 	// Refused has the refusals by Error.Reason, those of route checks included. It holds
 	// at most 64 reasons: further ones, which only a Check can invent, count as other.
 	Refused map[string]uint64
+
+	Waiting        int // requests that wait for their turn to have a signature checked
+	WaitingForKeys int // requests that wait for keys to be fetched
 
 	TokenCacheHits    uint64 // tokens that had been verified before
 	TokenCacheMisses  uint64 // tokens that had not, whatever became of them

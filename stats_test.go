@@ -2,10 +2,12 @@ package logtoguard_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -49,4 +51,24 @@ func TestReasonsAreBounded(t *testing.T) {
 	}
 	require.EqualValues(t, 1004, sum)
 	require.Greater(t, refused["other"], uint64(900))
+}
+
+func TestStatsOfThoseWhoWaitForKeys(t *testing.T) {
+	guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
+		guard := s.ReadyGuard(t)
+		var results []<-chan error
+		for range 30 {
+			results = append(results, guardtest.Background(func() error {
+				_, err := guard.Verify(t.Context(), s.Mint(guardtest.Kid(rand.Text())))
+				return err
+			}))
+			synctest.Wait()
+		}
+		require.Equal(t, 27, guard.Stats().WaitingForKeys, "three had their fetch")
+		require.Zero(t, guard.Stats().Waiting)
+		for _, result := range results {
+			require.ErrorIs(t, <-result, logtoguard.ErrUnknownKey)
+		}
+		require.Zero(t, guard.Stats().WaitingForKeys)
+	})
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"strconv"
 	"sync/atomic"
-	"time"
 
 	"github.com/logtoguard/logtoguard/internal/safetext"
 )
@@ -16,6 +16,7 @@ type verifier struct {
 	policy     policy
 	tokens     *tokenCache
 	keys       keySet
+	parsing    chan struct{} // holds as many as are parsed now
 	signatures *queue
 	check      func(context.Context, *Claims) error // Config.Check
 	responder  *responder
@@ -86,20 +87,10 @@ func (v *verifier) judge(ctx context.Context, token string, seen *about) (*Claim
 		return nil, noToken.because(nil)
 	}
 	v.tokens.misses.Add(1)
-	t, e := parseToken(token)
+	t, h, claims, e := v.parse(token, seen)
 	if e != nil {
 		return nil, e
 	}
-	h, e := parseHeader(t.header)
-	if e != nil {
-		return nil, e
-	}
-	seen.kid = h.kid
-	claims, e := v.policy.judge(t.payload, &seen.issuer)
-	if e != nil {
-		return nil, e
-	}
-	claims.responder = v.responder
 	if claims.key, e = v.keys.find(ctx, h.kid); e != nil {
 		return nil, e
 	}
@@ -109,19 +100,48 @@ func (v *verifier) judge(ctx context.Context, token string, seen *about) (*Claim
 	return v.checkSignature(ctx, token, t, claims)
 }
 
+// parse reads a token and judges what it says. As many are parsed at once as there are
+// processors: the rest of a crowd waits here, and not in the scheduler's queues, where
+// the requests of known tokens would have to wait behind it.
+func (v *verifier) parse(compact string, seen *about) (t token, h header, claims *Claims, e *Error) {
+	v.parsing <- struct{}{}
+	defer func() { <-v.parsing }()
+	runtime.Gosched() // see queue.enter
+	if t, e = parseToken(compact); e != nil {
+		return
+	}
+	if h, e = parseHeader(t.header); e != nil {
+		return
+	}
+	seen.kid = h.kid
+	if claims, e = v.policy.judge(t.payload, &seen.issuer); e != nil {
+		return
+	}
+	claims.responder = v.responder
+	return
+}
+
 // checkSignature checks the signature when it is the request's turn, and remembers
 // the token. Requests that bring the same new token at once each check it, except
 // those whose turn comes after the first has succeeded.
 func (v *verifier) checkSignature(ctx context.Context, token string, t token, claims *Claims) (*Claims, *Error) {
-	if e := v.signatures.enter(ctx, time.Now().Add(maxQueueWait)); e != nil {
+	turn, e := v.signatures.enter(ctx, claims)
+	switch {
+	case e == nil:
+		defer turn.leave()
+	case ctx.Err() != nil:
 		return nil, e
 	}
-	defer v.signatures.leave()
 	if cached := v.cached(token); cached != nil {
 		return cached, nil
 	}
+	if e != nil {
+		return nil, e
+	}
 	v.signaturesChecked.Add(1)
-	if !claims.key.Verify(t.signed, t.signature) {
+	correct := claims.key.Verify(t.signed, t.signature)
+	turn.verdict(correct)
+	if !correct {
 		return nil, wrongSignature.because(nil)
 	}
 	// What was right when the token came may have ended while it waited.

@@ -34,7 +34,7 @@ type inside struct {
 	token string // a valid one
 }
 
-func newInside(t *testing.T) *inside {
+func newInside(t *testing.T, edits ...func(*Config)) *inside {
 	g := &inside{clock: logtotest.NewClock(time.Now())}
 	first := logtotest.NewKey("ES256")
 	g.keys.key.Store(first)
@@ -57,10 +57,14 @@ func newInside(t *testing.T) *inside {
 	}
 	g.token = g.mint()
 	var err error
-	g.Guard, err = New(Config{
+	cfg := Config{
 		Endpoint: endpoint, Audience: []string{"https://shopping.api"}, Now: g.clock.Now,
 		HTTPClient: &http.Client{Transport: &g.keys}, Logger: slog.New(slog.DiscardHandler),
-	})
+	}
+	for _, edit := range edits {
+		edit(&cfg)
+	}
+	g.Guard, err = New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = g.Close() })
 	require.NoError(t, g.Ready(t.Context()))
@@ -80,18 +84,16 @@ func queued(t *testing.T, change func(*testing.T, *inside)) (stats Stats, err er
 	synctest.Test(t, func(t *testing.T) {
 		g := newInside(t)
 		queue := g.verifier.signatures
-		for range cap(queue.places) {
-			require.Nil(t, queue.enter(t.Context(), soon()))
-		}
+		running := busy(queue)
 		result := make(chan error, 1)
 		go func() {
 			_, err := g.Verify(t.Context(), g.token)
 			result <- err
 		}()
 		synctest.Wait()
-		require.EqualValues(t, 1, queue.waiting.Load())
+		require.Equal(t, 1, g.Stats().Waiting)
 		change(t, g)
-		queue.leave()
+		running[0].leave()
 		err = <-result
 		stats = g.Stats()
 	})

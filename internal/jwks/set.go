@@ -319,13 +319,14 @@ type Counts struct {
 	Fetches  uint64        // begun
 	Failures uint64        // fetches that brought no usable keys
 	Keys     int           // that can be used
+	Waiting  int           // requests that wait for a fetch
 	Age      time.Duration // since the issuer last confirmed the keys; 0 before the first
 }
 
 // Counts returns the present counts.
 func (s *Set) Counts() Counts {
 	st := s.state.Load()
-	c := Counts{Fetches: s.begun.Load(), Failures: s.failures.Load()}
+	c := Counts{Fetches: s.begun.Load(), Failures: s.failures.Load(), Waiting: int(s.waiting.Load())}
 	for _, k := range st.keys {
 		if k.algorithm != "" {
 			c.Keys++
