@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/logtoguard/logtoguard"
@@ -32,7 +33,8 @@ const (
 	soakWorkers = 8
 	soakSkew    = 5 * time.Second // the default
 	soakPool    = 512
-	soakTurn    = 2 * time.Second // that long a signature waits for its turn, where the machine is busy with others
+	soakTurn    = time.Second // that long a signature waits for its turn at least, before a 503
+	soakCrowd   = 200
 )
 
 // A source is where one goroutine draws its random numbers.
@@ -48,6 +50,9 @@ const (
 	sourceOfJumps
 	sourceOfOutages
 	sourceOfTheEnd
+	sourceOfCrowds
+	sourceOfSlander
+	sourceOfGhosts
 	sourceOfWorkers
 	sourceOfArrivals = 1 << 16
 )
@@ -86,6 +91,7 @@ type soak struct {
 	leaving  map[string]bool // kids that are dropped, or about to be
 	left     map[string]bool // kids that no answer from now on can hold
 	gone     map[string]bool // kids that the guard has learned to be gone
+	dropped  *logtotest.Key  // the latest key that is gone
 	held     map[string]bool // kids that the guard has
 	// The last success that the guard is known to have had was between these.
 	confirmedFrom, confirmedTo time.Time
@@ -212,34 +218,35 @@ func (s *soak) publish(number int, answer *httptest.ResponseRecorder) {
 	s.arrivals[number].kids = kids
 }
 
-// drop notes that kid is dropped by f: it may be gone as soon as f runs, and is
+// drop notes that key is dropped by f: it may be gone as soon as f runs, and is
 // for certain when f is through.
-func (s *soak) drop(kid string, f func()) {
-	if kid == "" {
+func (s *soak) drop(key *logtotest.Key, f func()) {
+	if key == nil {
 		f()
 		return
 	}
+	kid := key.ID()
 	s.mu.Lock()
 	s.leaving[kid] = true
 	s.mu.Unlock()
 	f()
 	s.mu.Lock()
-	s.left[kid] = true
+	s.left[kid], s.dropped = true, key
 	s.mu.Unlock()
 }
 
 // rotate goes on until done, with a step each period.
 func (s *soak) rotate(done <-chan struct{}, period time.Duration) {
-	dice, previous := s.source(sourceOfRotations), ""
+	dice, previous := s.source(sourceOfRotations), (*logtotest.Key)(nil)
 	for wait(done, period) {
 		switch dice.IntN(6) {
 		case 0:
 			s.drop(previous, s.logto.DropPrevious)
-			previous = ""
+			previous = nil
 		case 1:
 			s.logto.Announce("")
 		default:
-			current := s.logto.Key().ID()
+			current := s.logto.Key()
 			s.drop(previous, func() { s.logto.Rotate("") })
 			previous = current
 			s.count("rotations")
@@ -288,6 +295,64 @@ func wait(done <-chan struct{}, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	}
+}
+
+// crowds sends good tokens all at once, and a few forged ones with them.
+func (s *soak) crowds(done <-chan struct{}, period time.Duration) {
+	dice := s.source(sourceOfCrowds)
+	for wait(done, dice.below(4*period)) {
+		s.together(soakCrowd, func(i int) *specimen {
+			if i%20 == 0 {
+				return s.mint(dice, "forged in a crowd", false, logtotest.Token{}, forged)
+			}
+			return s.mint(dice, "good in a crowd", true, logtotest.Token{})
+		})
+	}
+}
+
+// slander sends forged tokens in the name of one subject that is known.
+func (s *soak) slander(done <-chan struct{}, period time.Duration) {
+	dice := s.source(sourceOfSlander)
+	for wait(done, dice.below(4*period)) {
+		known := s.pool[dice.IntN(soakPool)].Load()
+		if known == nil {
+			continue
+		}
+		s.together(soakCrowd, func(int) *specimen {
+			return s.mint(dice, "slander", false, logtotest.Token{}, forged, func(d *logtotest.Draft) { d.Claims["sub"] = known.subject })
+		})
+	}
+}
+
+// ghosts sends tokens of a key that is gone, under kids that never were.
+func (s *soak) ghosts(done <-chan struct{}, period time.Duration) {
+	dice := s.source(sourceOfGhosts)
+	for wait(done, dice.below(20*period)) {
+		s.mu.Lock()
+		key := s.dropped
+		s.mu.Unlock()
+		if key == nil {
+			continue
+		}
+		s.together(soakWorkers, func(int) *specimen {
+			return s.mint(dice, "ghost", false, logtotest.Token{}, guardtest.SignedBy(key), guardtest.Kid(fmt.Sprint(dice.Uint64())))
+		})
+	}
+}
+
+func forged(d *logtotest.Draft) { d.Key = soakStranger }
+
+// together sends n tokens at the same time.
+func (s *soak) together(n int, token func(i int) *specimen) {
+	tokens := make([]*specimen, n)
+	for i := range tokens {
+		tokens[i] = token(i)
+	}
+	var all sync.WaitGroup
+	for _, x := range tokens {
+		all.Go(func() { s.try(x) })
+	}
+	all.Wait()
 }
 
 func (s *soak) count(what string) {
@@ -357,7 +422,7 @@ func (s *soak) bad(dice source, n int) *specimen {
 	case 5:
 		return set("no algorithm", func(d *logtotest.Draft) { d.Header["alg"], d.Key = "none", nil })
 	case 6:
-		return set("forged", func(d *logtotest.Draft) { d.Key = soakStranger })
+		return set("forged", forged)
 	case 7:
 		return s.tampered(dice)
 	case 8:
@@ -536,6 +601,9 @@ func TestSoak(t *testing.T) {
 	world.Go(func() { s.rotate(done, period) })
 	world.Go(func() { s.jump(done, period) })
 	world.Go(func() { s.fail(done, period) })
+	world.Go(func() { s.crowds(done, period) })
+	world.Go(func() { s.slander(done, period) })
+	world.Go(func() { s.ghosts(done, period) })
 	for i := range soakWorkers {
 		dice := s.source(sourceOfWorkers + i)
 		world.Go(func() { s.work(done, dice) })
@@ -560,7 +628,7 @@ func TestSoak(t *testing.T) {
 	require.NoError(t, err)
 	t.Logf("%d requests, %d fetches\n%s", total, len(s.arrivals), counts)
 	require.Empty(t, s.wrong)
-	for _, what := range []string{"good: 204", "forged: 401 signature", "expired: 401 expired", "rotations", "clock jumps"} {
+	for _, what := range []string{"good: 204", "forged: 401 signature", "expired: 401 expired", "good in a crowd: 204", "slander: 401 signature", "rotations", "clock jumps"} {
 		require.Positive(t, s.counts[what], "%s: nothing was tried", what)
 	}
 	// Beside noise, what grew is the test's own record.
@@ -585,6 +653,7 @@ func (s *soak) settle(t *testing.T) {
 	// The refresh is due; nobody waits for it, so this test has to. An absent kid has
 	// to wait for a fetch, and the ration for that is full.
 	require.Equal(t, http.StatusUnauthorized, guardtest.Serve(s.server, "Bearer "+s.mint(dice, "", false, logtotest.Token{}, guardtest.SignedBy(soakStranger)).token).Code)
+	var all sync.WaitGroup // those under a key that is gone wait for one fetch together
 	for i := range s.pool {
 		x := s.pool[i].Load()
 		if x == nil {
@@ -595,8 +664,11 @@ func (s *soak) settle(t *testing.T) {
 		if !published || !s.clock.Now().Before(x.expires.Add(soakSkew)) {
 			want = http.StatusUnauthorized
 		}
-		require.Equal(t, want, guardtest.Serve(s.server, "Bearer "+x.token).Code, "at rest: %s, published: %v", x.kind, published)
+		all.Go(func() {
+			assert.Equal(t, want, guardtest.Serve(s.server, "Bearer "+x.token).Code, "at rest: %s, published: %v", x.kind, published)
+		})
 	}
+	all.Wait()
 	guardtest.Admitted(t, s.guard, s.mint(dice, "", true, logtotest.Token{}).token)
 
 	// A month later nothing of all this is remembered.
