@@ -3,13 +3,50 @@ package logtotest
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"net/http"
 	"net/url"
+	"strings"
+	"unicode/utf8"
 )
 
+// basicAuth is what an Authorization header holds, or what is wrong with it.
+type basicAuth struct{ id, secret, fault string }
+
+// readBasic undoes the form encoding that RFC 6749 section 2.3.1 puts inside of Basic. It is not ok where that fails.
+func readBasic(r *http.Request) (basic basicAuth, ok bool) {
+	parts := strings.Split(r.Header.Get("Authorization"), " ")
+	if len(parts) != 2 || !strings.EqualFold(parts[0], "Basic") {
+		return basicAuth{fault: "invalid authorization header value format"}, true
+	}
+	user, password, found := strings.Cut(decodeBase64(parts[1]), ":")
+	if !found {
+		return basicAuth{fault: "invalid authorization header value format"}, true
+	}
+	id, errID := url.QueryUnescape(user)
+	secret, errSecret := url.QueryUnescape(password)
+	if errID != nil || errSecret != nil || !utf8.ValidString(id+secret) {
+		return basicAuth{}, false
+	}
+	// RFC 6749 appendix A
+	if strings.ContainsFunc(id+secret, func(c rune) bool { return c < ' ' || c > '~' }) {
+		return basicAuth{fault: "client_id and client_secret in the authorization header are not properly encoded"}, true
+	}
+	return basicAuth{id: id, secret: secret}, true
+}
+
+// decodeBase64 takes both alphabets, with padding or without, and returns nothing for what is in neither.
+func decodeBase64(text string) string {
+	b, err := base64.RawStdEncoding.DecodeString(strings.NewReplacer("-", "+", "_", "/", "=", "").Replace(text))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
 // authenticate finds out which application asks (RFC 6749 section 2.3).
-func (s *Server) authenticate(r *http.Request, form url.Values) (application string, refusal *oauthError) {
-	id, secret, refusal := credentials(r, form)
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, basic basicAuth, form url.Values) (application string, refusal *oauthError) {
+	id, secret, refusal := credentials(r, basic, form)
 	if refusal != nil {
 		return "", refusal
 	}
@@ -17,42 +54,40 @@ func (s *Server) authenticate(r *http.Request, form url.Values) (application str
 	if !known {
 		return "", &oauthError{http.StatusBadRequest, "invalid_client", "invalid client " + id}
 	}
+	// No website belongs to a machine-to-machine application.
+	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host {
+		w.Header().Del("Access-Control-Allow-Origin")
+		return "", invalidRequest("origin " + origin + " not allowed for client: " + id)
+	}
 	if !equal(secret, want) {
 		return "", &oauthError{http.StatusUnauthorized, "invalid_client", "client authentication failed"}
 	}
 	return id, nil
 }
 
-func credentials(r *http.Request, form url.Values) (id, secret string, refusal *oauthError) {
+// credentials come from the header, or else from the body.
+func credentials(r *http.Request, basic basicAuth, form url.Values) (id, secret string, refusal *oauthError) {
+	if refusal := twice(form, "client_id", "client_secret"); refusal != nil {
+		return "", "", refusal
+	}
 	id, secret = form.Get("client_id"), form.Get("client_secret")
-	if r.Header.Get("Authorization") == "" {
-		if id == "" {
-			return "", "", invalidRequest("no client authentication mechanism provided")
+	if r.Header.Get("Authorization") != "" {
+		switch {
+		case secret != "":
+			return "", "", invalidRequest("client authentication must only be provided using one mechanism")
+		case basic.fault != "":
+			return "", "", invalidRequest(basic.fault)
+		case id != "" && id != basic.id:
+			return "", "", invalidRequest("client_id mismatch")
+		case basic.secret == "":
+			return "", "", invalidRequest("client_secret must be provided in the Authorization header")
 		}
-		return id, secret, nil
+		id, secret = basic.id, basic.secret
 	}
-	if secret != "" {
-		return "", "", invalidRequest("client authentication must only be provided using one mechanism")
+	if id == "" {
+		return "", "", invalidRequest("no client authentication mechanism provided")
 	}
-	basicID, basicSecret, ok := basicCredentials(r)
-	if !ok {
-		return "", "", invalidRequest("invalid authorization header value format")
-	}
-	if id != "" && id != basicID {
-		return "", "", invalidRequest("mismatch in body and authorization client ids")
-	}
-	return basicID, basicSecret, nil
-}
-
-// basicCredentials undoes the form encoding that RFC 6749 section 2.3.1 puts inside of Basic.
-func basicCredentials(r *http.Request) (id, secret string, ok bool) {
-	user, password, ok := r.BasicAuth()
-	if !ok {
-		return "", "", false
-	}
-	id, errID := url.QueryUnescape(user)
-	secret, errSecret := url.QueryUnescape(password)
-	return id, secret, errID == nil && errSecret == nil
+	return id, secret, nil
 }
 
 // equal takes the same time for any two secrets; hashing hides their lengths too.

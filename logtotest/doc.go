@@ -16,16 +16,18 @@
 //
 // An API under test is configured with [Server.Endpoint]. Its tokens come from the token endpoint, by client
 // credentials, or straight from [Server.Mint], which signs any token: also what no Logto would issue, after an edit.
-// The server's keys rotate with [Server.Rotate], it fails on request with [Server.Disturb], and [Clock] is a time
-// that it shares with what is tested.
+// The server's keys rotate with [Server.Rotate], it fails on request with [Server.Disturb], and [Clock] is a time that
+// it shares with what is tested.
 //
 // It serves
 //
 //	GET  /oidc/jwks
-//	GET  /oidc/.well-known/openid-configuration
+//	GET  /oidc/.well-known/openid-configuration, and oauth-authorization-server beside it
 //	POST /oidc/token         client credentials only
-//	GET  /api/applications   the Management API, as far as needed to try a token of it
+//	GET  /api/applications   the Management API, as far as needed to try a token of it, and its pages
 //
-// Nobody can sign in: tokens of users are minted. There are no opaque tokens and no introspection. Nothing of it is
-// meant to be safe: don't let it listen where strangers come by.
+// and answers whatever is asked there as Logto 1.42 was seen to. Nobody can sign in: tokens of users are minted. There
+// are no opaque tokens and no introspection.
+//
+// Nothing of it is meant to be safe: don't let it listen where strangers come by.
 package logtotest

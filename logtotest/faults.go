@@ -28,7 +28,7 @@ func Slow(d time.Duration) Fault {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			// net/http notices that a client has left only once the request's body is read.
 			// One byte over the limit keeps what is too large too large.
-			body, _ := io.ReadAll(io.LimitReader(r.Body, maxFormSize+1))
+			body, _ := io.ReadAll(io.LimitReader(r.Body, maxBodySize+1))
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			timer := time.NewTimer(d)
 			defer timer.Stop()
@@ -57,13 +57,19 @@ func Garbage() Fault {
 
 // EmptyKeySet answers the key set with one that holds no key; everything else works.
 func EmptyKeySet() Fault {
+	return only(jwksPath, always(func(w http.ResponseWriter, r *http.Request) { writeKeySet(w, r, nil) }))
+}
+
+// only puts a fault before what a path serves, and leaves the rest alone.
+func only(path string, f Fault) Fault {
 	return func(next http.Handler) http.Handler {
+		disturbed := f(next)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != jwksPath {
-				next.ServeHTTP(w, r)
+			if where, method := routeOf(r); where == path && routes[path][method] != nil {
+				disturbed.ServeHTTP(w, r)
 				return
 			}
-			writeKeySet(w, r, nil)
+			next.ServeHTTP(w, r)
 		})
 	}
 }

@@ -39,7 +39,7 @@ func tenant() logtotest.Tenant {
 			{Name: "admin", Scopes: map[string][]string{managementAPI: {"all"}}},
 		},
 		Applications: []logtotest.Application{
-			{ID: "shop", Secret: "shop secret+/%:é", Roles: []string{"reader", "writer"}},
+			{ID: "shop", Secret: "shop secret+/%:~", Roles: []string{"reader", "writer"}},
 			{ID: "reader", Secret: "reader-secret", Roles: []string{"reader"}},
 			{ID: "console", Secret: "console-secret", Roles: []string{"admin"}},
 			{ID: "no-role", Secret: "no-role-secret"},

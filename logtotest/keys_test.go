@@ -104,8 +104,11 @@ func TestKeySetHeaders(t *testing.T) {
 
 	head := do(t, request(t, http.MethodHead, address, ""))
 	require.Equal(t, http.StatusOK, head.StatusCode)
-	require.Equal(t, etag, head.Header.Get("ETag"))
-	require.Empty(t, head.body)
+	require.Empty(t, head.Header.Get("ETag")+head.Header.Get("Cache-Control")+head.body)
+	slash := get(t, address+"/")
+	require.Equal(t, resp.body, slash.body)
+	require.Equal(t, etag, slash.Header.Get("ETag"))
+	require.Empty(t, slash.Header.Get("Cache-Control"))
 
 	for _, condition := range []string{etag, "W/" + etag, `"other", W/"more",` + etag, "*"} {
 		resp := get(t, address, "If-None-Match", condition)
@@ -114,6 +117,7 @@ func TestKeySetHeaders(t *testing.T) {
 		require.Empty(t, resp.body)
 	}
 	require.Equal(t, http.StatusOK, get(t, address, "If-None-Match", `"other"`).StatusCode)
+	require.Equal(t, http.StatusOK, get(t, address, "If-None-Match", etag, "Cache-Control", "no-cache").StatusCode)
 	require.Equal(t, http.StatusNotFound, do(t, request(t, http.MethodPost, address, "")).StatusCode)
 
 	s.Rotate("")
@@ -128,12 +132,14 @@ func TestDiscoveryFollowsTheHost(t *testing.T) {
 	require.Equal(t, "https://auth.example.com", s.Endpoint())
 	require.True(t, strings.HasPrefix(s.URL(), "http://127.0.0.1:"))
 
+	local := strings.Replace(s.URL(), "127.0.0.1", "localhost", 1)
 	r := request(t, http.MethodGet, s.URL()+"/oidc/.well-known/openid-configuration", "")
-	r.Host = "evil.example"
+	r.Host = strings.TrimPrefix(local, "http://")
 	metadata := do(t, r).decode(t)
 	require.Equal(t, "https://auth.example.com/oidc", metadata["issuer"])
-	require.Equal(t, "http://evil.example/oidc/jwks", metadata["jwks_uri"])
-	require.Equal(t, "http://evil.example/oidc/token", metadata["token_endpoint"])
+	require.Equal(t, local+"/oidc/jwks", metadata["jwks_uri"])
+	require.Equal(t, local+"/oidc/token", metadata["token_endpoint"])
+	require.Equal(t, metadata, get(t, local+"/oidc/.well-known/oauth-authorization-server").decode(t))
 	require.Equal(t, []any{"client_credentials"}, metadata["grant_types_supported"])
 	require.Equal(t, []any{"client_secret_basic", "client_secret_post"}, metadata["token_endpoint_auth_methods_supported"])
 	require.Equal(t, []any{"ES384"}, metadata["id_token_signing_alg_values_supported"])

@@ -4,14 +4,22 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// serveApplications is the Management API's list of applications, for whoever holds a token of that API.
+const (
+	machineToMachine = "MachineToMachine"
+
+	defaultPageSize = 20
+	maxPageSize     = 100
+)
+
+// serveApplications is the Management API's list of applications, the newest first, for holders of a token of that API.
 func (s *Server) serveApplications(w http.ResponseWriter, r *http.Request) {
-	if status, code := s.authorizeManagement(r); status != http.StatusOK {
-		writeJSON(w, status, map[string]string{"code": code, "message": http.StatusText(status)})
+	if !s.authorizeManagement(w, r) {
 		return
 	}
 	type application struct {
@@ -19,30 +27,104 @@ func (s *Server) serveApplications(w http.ResponseWriter, r *http.Request) {
 		Name string `json:"name"`
 		Type string `json:"type"`
 	}
-	list := make([]application, 0, len(s.directory.applications))
-	for _, id := range s.directory.applications {
-		list = append(list, application{ID: id, Name: id, Type: "MachineToMachine"})
+	query := r.URL.Query()
+	list := []application{} // never null
+	for _, id := range slices.Backward(s.directory.applications) {
+		if isLike(id, query.Get("search")) && (!query.Has("types") || slices.Contains(query["types"], machineToMachine)) {
+			list = append(list, application{ID: id, Name: id, Type: machineToMachine})
+		}
 	}
-	writeJSON(w, http.StatusOK, list)
+	list, ok := paginate(w, r, list)
+	if !ok {
+		writeError(w, r, http.StatusBadRequest, "guard.invalid_pagination")
+		return
+	}
+	writeJSON(w, r, http.StatusOK, list)
 }
 
-func (s *Server) authorizeManagement(r *http.Request) (status int, code string) {
+// refuseApplication refuses every new application, as Logto does one without a name: a tenant is declared once.
+func (s *Server) refuseApplication(w http.ResponseWriter, r *http.Request) {
+	if s.authorizeManagement(w, r) {
+		writeError(w, r, http.StatusBadRequest, "guard.invalid_input")
+	}
+}
+
+// isLike is SQL's LIKE in any case. The empty pattern is like everything.
+func isLike(text, pattern string) bool {
+	pattern = strings.NewReplacer("%", "*", "_", "?").Replace(strings.ToLower(pattern))
+	like, _ := path.Match(pattern, strings.ToLower(text))
+	return like || pattern == ""
+}
+
+// paginate returns the page of a list that the query asks for, with links to others in the header (RFC 8288); without
+// page and page_size, the whole list.
+func paginate[T any](w http.ResponseWriter, r *http.Request, list []T) ([]T, bool) {
+	query := r.URL.Query()
+	number, okNumber := positive(query["page"], 1)
+	size, okSize := positive(query["page_size"], defaultPageSize)
+	if !okNumber || !okSize || size > maxPageSize {
+		return nil, false
+	}
+	if query.Get("page")+query.Get("page_size") == "" {
+		return list, true
+	}
+	last := max(1, (len(list)+size-1)/size)
+	h := w.Header()
+	h.Set("Total-Number", strconv.Itoa(len(list)))
+	h.Add("Link", pageLink(r, 1, "first"))
+	h.Add("Link", pageLink(r, last, "last"))
+	if number > 1 {
+		h.Add("Link", pageLink(r, number-1, "prev"))
+	}
+	if number < last {
+		h.Add("Link", pageLink(r, number+1, "next"))
+	}
+	start := min(min(number-1, last)*size, len(list))
+	return list[start:min(start+size, len(list))], true
+}
+
+// positive reads a number above zero. Two values are none.
+func positive(values []string, absent int) (n int, ok bool) {
+	text := strings.Join(values, ",")
+	if text == "" {
+		return absent, true
+	}
+	n, err := strconv.Atoi(text)
+	return n, err == nil && n > 0
+}
+
+// pageLink is the request's own address with another page in it, and without /api, which Logto forgets.
+func pageLink(r *http.Request, number int, relation string) string {
+	page := "page=" + strconv.Itoa(number)
+	pairs := strings.Split(r.URL.RawQuery, "&")
+	i := slices.IndexFunc(pairs, func(pair string) bool { return strings.HasPrefix(pair, "page=") })
+	if i < 0 {
+		pairs = append(pairs, page)
+	} else {
+		pairs[i] = page
+	}
+	rest, _ := under(apiMount, r)
+	return "<http://" + r.Host + rest + "?" + strings.Join(pairs, "&") + `>; rel="` + relation + `"`
+}
+
+// authorizeManagement reports whether a request may use the Management API, and refuses it if not.
+func (s *Server) authorizeManagement(w http.ResponseWriter, r *http.Request) bool {
 	header := r.Header.Get("Authorization")
-	if header == "" {
-		return http.StatusUnauthorized, "auth.authorization_header_missing"
+	token, ok := strings.CutPrefix(header, "Bearer") // in this case only
+	claims, valid := s.open(strings.TrimPrefix(token, " "))
+	switch {
+	case header == "":
+		writeError(w, r, http.StatusUnauthorized, "auth.authorization_header_missing")
+	case !ok:
+		writeError(w, r, http.StatusUnauthorized, "auth.authorization_token_type_not_supported")
+	case !valid || claims.Issuer != s.issuer() || claims.Audience != s.directory.managementAPI || claims.Expires <= s.now().Unix():
+		writeError(w, r, http.StatusUnauthorized, "auth.unauthorized")
+	case !slices.Contains(strings.Split(claims.Scope, " "), managementScope):
+		writeError(w, r, http.StatusForbidden, "auth.forbidden")
+	default:
+		return true
 	}
-	scheme, token, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return http.StatusUnauthorized, "auth.authorization_token_type_not_supported"
-	}
-	claims, ok := s.open(token)
-	if !ok || claims.Issuer != s.issuer() || claims.Audience != s.directory.managementAPI || claims.Expires <= s.now().Unix() {
-		return http.StatusUnauthorized, "auth.unauthorized"
-	}
-	if !slices.Contains(strings.Fields(claims.Scope), managementScope) {
-		return http.StatusForbidden, "auth.forbidden"
-	}
-	return http.StatusOK, ""
+	return false
 }
 
 type accessClaims struct {

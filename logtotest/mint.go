@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	tokenType       = "at+jwt" // RFC 9068 section 2.1
-	defaultLifetime = time.Hour
+	tokenType            = "at+jwt" // RFC 9068 section 2.1
+	defaultLifetime      = time.Hour
+	organizationAudience = "urn:logto:organization:"
 )
 
 // Token says what a minted access token holds. The comment on a field says what holds where it is empty.
@@ -19,7 +20,7 @@ type Token struct {
 	Subject        string         // same as ClientID, which makes the token a machine's; "machine" if that is empty too
 	ClientID       string         // same as Subject: a user's token needs both
 	Audience       string         // the first declared resource, the Management API if there is none
-	Scopes         []string       // no scope claim
+	Scopes         []string       // no scope claim; an empty one in an organization token
 	OrganizationID string         // no organization_id claim. An organization token has it in its Audience: urn:logto:organization:{id}
 	Lifetime       time.Duration  // an hour; negative: expired already
 	Claims         map[string]any // nothing. As at Logto, custom claims can't set iss, sub, aud, exp, client_id, jti or scope
@@ -74,7 +75,7 @@ func (s *Server) claims(t Token) map[string]any {
 		"iss":       s.issuer(),
 		"aud":       cmp.Or(t.Audience, s.directory.audience),
 	}
-	if len(t.Scopes) > 0 {
+	if len(t.Scopes) > 0 || strings.HasPrefix(t.Audience, organizationAudience) {
 		claims["scope"] = strings.Join(t.Scopes, " ")
 	}
 	if t.OrganizationID != "" {

@@ -49,11 +49,11 @@ func NewServer(t Tenant) *Server {
 	}
 	s.url = "http://" + listener.Addr().String()
 	s.endpoint = strings.TrimRight(cmp.Or(t.Endpoint, s.url), "/")
-	s.serve(listener)
+	s.start(listener)
 	return s
 }
 
-func (s *Server) serve(listener net.Listener) {
+func (s *Server) start(listener net.Listener) {
 	s.running, s.stop = context.WithCancel(context.Background())
 	s.server = &http.Server{
 		Handler:           s.handler(),
@@ -100,24 +100,19 @@ func (s *Server) Requests(path string) int {
 	return s.requests[path]
 }
 
-func (s *Server) issuer() string { return s.endpoint + "/oidc" }
+func (s *Server) issuer() string { return s.endpoint + oidcMount }
 
 func (s *Server) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+jwksPath, s.serveKeySet)
-	mux.HandleFunc("GET /oidc/.well-known/openid-configuration", s.serveDiscovery)
-	mux.HandleFunc("POST /oidc/token", s.serveToken)
-	mux.HandleFunc("GET /api/applications", s.serveApplications)
-	mux.HandleFunc("/", serveNotFound) // also for another method, where ServeMux by itself would answer 405
+	healthy := http.HandlerFunc(s.serve)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.requests[r.URL.Path]++
 		fault := s.fault
 		s.mu.Unlock()
 		if fault == nil {
-			mux.ServeHTTP(w, r)
+			healthy.ServeHTTP(w, r)
 			return
 		}
-		fault(mux).ServeHTTP(w, r)
+		fault(healthy).ServeHTTP(w, r)
 	})
 }

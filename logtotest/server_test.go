@@ -2,6 +2,7 @@ package logtotest_test
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"net/http"
 	"sync"
@@ -51,16 +52,114 @@ func TestApplications(t *testing.T) {
 			}
 			require.NotContains(t, resp.body, "secret")
 			require.JSONEq(t, `[
-				{"id":"shop","name":"shop","type":"MachineToMachine"},
-				{"id":"reader","name":"reader","type":"MachineToMachine"},
+				{"id":"no-role","name":"no-role","type":"MachineToMachine"},
 				{"id":"console","name":"console","type":"MachineToMachine"},
-				{"id":"no-role","name":"no-role","type":"MachineToMachine"}
+				{"id":"reader","name":"reader","type":"MachineToMachine"},
+				{"id":"shop","name":"shop","type":"MachineToMachine"}
 			]`, resp.body)
 		})
 	}
-	require.Equal(t, "auth.authorization_header_missing", get(t, s.URL()+"/api/applications").decode(t)["code"])
-	require.Equal(t, 401, get(t, s.URL()+"/api/applications", "Authorization", "Basic abc").StatusCode)
-	require.Equal(t, 401, get(t, s.URL()+"/api/applications", "Authorization", "Bearer opaque").StatusCode)
+}
+
+func TestManagementAuthorization(t *testing.T) {
+	const missing, otherType, unauthorized, forbidden = "auth.authorization_header_missing", "auth.authorization_token_type_not_supported", "auth.unauthorized", "auth.forbidden"
+	messages := map[string]string{
+		missing:      "Authorization header is missing.",
+		otherType:    "Authorization type is not supported.",
+		unauthorized: "Unauthorized. Please check credentials and its scope.",
+		forbidden:    "Forbidden. Please check your user roles and permissions.",
+	}
+	s := start(t, tenant())
+	token := s.Mint(logtotest.Token{Audience: managementAPI, Scopes: []string{"all"}})
+	for name, tt := range map[string]struct {
+		authorization string
+		status        int
+		code          string
+	}{
+		"nothing":              {"", 401, missing},
+		"Basic":                {"Basic abc", 401, otherType},
+		"another case":         {"bearer " + token, 401, otherType},
+		"nothing after Bearer": {"Bearer ", 401, unauthorized},
+		"an opaque token":      {"Bearer opaque", 401, unauthorized},
+		"without a scope":      {"Bearer " + s.Mint(logtotest.Token{Audience: managementAPI}), 403, forbidden},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, method := range []string{http.MethodGet, http.MethodPost} {
+				resp := do(t, request(t, method, s.URL()+"/api/applications", "", "Authorization", tt.authorization))
+				require.Equal(t, tt.status, resp.StatusCode)
+				require.Equal(t, map[string]any{"code": tt.code, "message": messages[tt.code]}, resp.decode(t))
+				require.Empty(t, resp.Header.Get("ETag"))
+			}
+		})
+	}
+	resp := do(t, request(t, http.MethodPost, s.URL()+"/api/applications", `{}`, "Authorization", "Bearer "+token))
+	require.Equal(t, 400, resp.StatusCode)
+	require.Equal(t, map[string]any{"code": "guard.invalid_input", "message": "The request body is invalid."}, resp.decode(t))
+}
+
+func TestPages(t *testing.T) {
+	const path = "/api/applications"
+	s := start(t, tenant()) // no-role, console, reader and shop, the newest first
+	token := "Bearer " + s.Mint(logtotest.Token{Audience: managementAPI, Scopes: []string{"all"}})
+	links := func(pairs ...string) []string {
+		var list []string
+		for i := 0; i < len(pairs); i += 2 {
+			list = append(list, "<"+s.URL()+"/applications?"+pairs[i]+`>; rel="`+pairs[i+1]+`"`)
+		}
+		return list
+	}
+	for query, tt := range map[string]struct {
+		ids   []string
+		links []string
+	}{
+		"?page=1":                 {[]string{"no-role", "console", "reader", "shop"}, links("page=1", "first", "page=1", "last")},
+		"?page_size=3":            {[]string{"no-role", "console", "reader"}, links("page_size=3&page=1", "first", "page_size=3&page=2", "last", "page_size=3&page=2", "next")},
+		"?page=2&page_size=3":     {[]string{"shop"}, links("page=1&page_size=3", "first", "page=2&page_size=3", "last", "page=1&page_size=3", "prev")},
+		"?a=b&page=2&page_size=1": {[]string{"console"}, links("a=b&page=1&page_size=1", "first", "a=b&page=4&page_size=1", "last", "a=b&page=1&page_size=1", "prev", "a=b&page=3&page_size=1", "next")},
+		"?page=9223372036854775807&page_size=100": {nil, links("page=1&page_size=100", "first", "page=1&page_size=100", "last", "page=9223372036854775806&page_size=100", "prev")},
+	} {
+		t.Run(query, func(t *testing.T) {
+			resp := get(t, s.URL()+path+query, "Authorization", token)
+			require.Equal(t, tt.ids, idsOf(t, resp))
+			require.Equal(t, "4", resp.Header.Get("Total-Number"))
+			require.Equal(t, tt.links, resp.Header.Values("Link"))
+		})
+	}
+	for query, ids := range map[string][]string{
+		"":                   {"no-role", "console", "reader", "shop"},
+		"?page=&page_size=":  {"no-role", "console", "reader", "shop"},
+		"?search=%25E%25":    {"no-role", "console", "reader"},
+		"?search=%25r":       {"reader"},
+		"?search=role":       nil,
+		"?types=Traditional": nil,
+		"?types=Traditional&types=MachineToMachine": {"no-role", "console", "reader", "shop"},
+	} {
+		t.Run("all "+query, func(t *testing.T) {
+			resp := get(t, s.URL()+path+query, "Authorization", token)
+			require.Equal(t, ids, idsOf(t, resp))
+			require.Empty(t, resp.Header.Values("Total-Number"))
+			require.Empty(t, resp.Header.Values("Link"))
+		})
+	}
+	for _, query := range []string{"?page=0", "?page=-1", "?page=x", "?page=1&page=2", "?page_size=0", "?page_size=101", "?page_size=x"} {
+		t.Run("no page "+query, func(t *testing.T) {
+			resp := get(t, s.URL()+path+query, "Authorization", token)
+			require.Equal(t, 400, resp.StatusCode)
+			require.Equal(t, map[string]any{"code": "guard.invalid_pagination", "message": "The request pagination value is invalid."}, resp.decode(t))
+		})
+	}
+}
+
+func idsOf(t *testing.T, resp reply) []string {
+	t.Helper()
+	require.Equal(t, http.StatusOK, resp.StatusCode, resp.body)
+	var list []struct{ ID string }
+	require.NoError(t, json.Unmarshal([]byte(resp.body), &list), resp.body)
+	var ids []string
+	for _, application := range list {
+		ids = append(ids, application.ID)
+	}
+	return ids
 }
 
 func TestApplicationsOfAnRSATenantByClock(t *testing.T) {
@@ -91,7 +190,7 @@ func TestFaults(t *testing.T) {
 	require.Equal(t, s.URL()+"/oidc", get(t, discovery).decode(t)["issuer"])
 	s.Disturb(logtotest.Slow(time.Nanosecond))
 	require.Equal(t, 200, askToken(t, s, "reader", "reader-secret", form("resource", shoppingAPI)).StatusCode)
-	require.Equal(t, 400, askToken(t, s, "reader", "reader-secret", form("scope", string(make([]byte, 64<<10)))).StatusCode)
+	require.Equal(t, 404, askToken(t, s, "reader", "reader-secret", form("scope", string(make([]byte, 64<<10)))).StatusCode)
 	s.Disturb(nil)
 	require.Len(t, publishedIDs(t, s), 1)
 

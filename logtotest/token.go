@@ -2,7 +2,9 @@ package logtotest
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -12,17 +14,20 @@ import (
 )
 
 const (
-	grantType   = "client_credentials"
-	formType    = "application/x-www-form-urlencoded"
-	maxFormSize = 56 << 10
+	clientCredentials = "client_credentials"
+	formType          = "application/x-www-form-urlencoded"
+	maxBodySize       = 56 << 10
 )
 
-// oauthError is a refusal by the token endpoint (RFC 6749 section 5.2).
-type oauthError struct {
-	status      int
-	code        string
-	description string
+// notForMachines are grants that Logto knows, but not for machine-to-machine applications.
+var notForMachines = []string{
+	"authorization_code",
+	"refresh_token",
+	"urn:ietf:params:oauth:grant-type:device_code",
+	"urn:ietf:params:oauth:grant-type:token-exchange",
 }
+
+var notAllowed = invalidRequest("requested grant type is not allowed for this client")
 
 func invalidRequest(description string) *oauthError {
 	return &oauthError{http.StatusBadRequest, "invalid_request", description}
@@ -36,115 +41,189 @@ type tokenResponse struct {
 	AccessToken string `json:"access_token"`
 	ExpiresIn   int64  `json:"expires_in"`
 	TokenType   string `json:"token_type"`
-	Scope       string `json:"scope,omitempty"`
+	Scope       any    `json:"scope,omitempty"` // what the token says: it can be empty, or absent
 }
 
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	token, refusal := s.grantToken(w, r)
-	if refusal != nil {
-		if refusal.status == http.StatusUnauthorized {
-			w.Header().Set("WWW-Authenticate", fmt.Sprintf("Basic realm=%q, error=%q, error_description=%q", s.issuer(), refusal.code, refusal.description))
-		}
-		writeOAuthError(w, refusal)
+	// Logto trips over these two before its token endpoint, so their answers lack its headers.
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBodySize+1))
+	if err != nil || len(body) > maxBodySize {
+		writeText(w, http.StatusNotFound)
 		return
 	}
-	writeJSON(w, http.StatusOK, tokenResponse{
-		AccessToken: s.Mint(token),
-		ExpiresIn:   int64(token.Lifetime / time.Second),
-		TokenType:   "Bearer",
-		Scope:       strings.Join(token.Scopes, " "),
-	})
+	basic, ok := readBasic(r)
+	if !ok {
+		writeJSON(w, r, http.StatusInternalServerError, map[string]string{"message": "Internal server error."})
+		return
+	}
+	setTokenHeaders(w, r)
+	token, refusal := s.grantToken(w, r, basic, body)
+	if refusal != nil {
+		if refusal.status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf("Basic realm=%q, error=%q, error_description=%q", s.issuer(), refusal.code, refusal.description))
+		}
+		writeOAuthError(w, r, refusal)
+		return
+	}
+	answer := tokenResponse{ExpiresIn: int64(token.Lifetime / time.Second), TokenType: "Bearer"}
+	answer.AccessToken = s.Mint(token, func(d *Draft) { answer.Scope = d.Claims["scope"] })
+	writeJSON(w, r, http.StatusOK, answer)
 }
 
-func (s *Server) grantToken(w http.ResponseWriter, r *http.Request) (Token, *oauthError) {
-	form, refusal := readForm(w, r)
+func setTokenHeaders(w http.ResponseWriter, r *http.Request) {
+	allowOrigin(w, r)
+	w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate")
+	w.Header().Set("Cache-Control", "no-store")
+}
+
+func (s *Server) grantToken(w http.ResponseWriter, r *http.Request, basic basicAuth, body []byte) (Token, *oauthError) {
+	form, refusal := readForm(r, body)
 	if refusal != nil {
 		return Token{}, refusal
 	}
-	application, refusal := s.authenticate(r, form)
+	application, refusal := s.authenticate(w, r, basic, form)
 	if refusal != nil {
 		return Token{}, refusal
 	}
-	switch form.Get("grant_type") {
-	case grantType:
+	if refusal := twice(form, "grant_type"); refusal != nil {
+		return Token{}, refusal
+	}
+	switch grant := form.Get("grant_type"); {
+	case grant == clientCredentials:
 		return s.clientCredentials(application, form)
-	case "":
+	case grant == "":
 		return Token{}, invalidRequest("missing required parameter 'grant_type'")
-	default:
-		return Token{}, &oauthError{http.StatusBadRequest, "unsupported_grant_type", "unsupported grant_type requested"}
+	case slices.Contains(notForMachines, grant):
+		return Token{}, notAllowed
 	}
+	return Token{}, &oauthError{http.StatusBadRequest, "unsupported_grant_type", "unsupported grant_type requested"}
 }
 
-// readForm takes what the body says and nothing from the query (RFC 6749 section 3.2): a parameter without a value
-// counts as absent, and none but resource (RFC 8707 section 2) may come twice.
-func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *oauthError) {
-	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != formType {
-		return nil, invalidRequest("the body must be " + formType)
+// readForm takes what the body says and nothing from the query (RFC 6749 section 3.2). A parameter without a value
+// counts as absent. In malformed JSON, and in a body without a type, there are none.
+func readForm(r *http.Request, body []byte) (url.Values, *oauthError) {
+	contentType := r.Header.Get("Content-Type")
+	mediaType, _, _ := mime.ParseMediaType(contentType)
+	switch {
+	case mediaType == formType:
+		return parseForm(string(body)), nil
+	case mediaType == "application/json":
+		return parseJSON(body), nil
+	case contentType == "":
+		return nil, nil
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxFormSize)
-	if err := r.ParseForm(); err != nil {
-		return nil, invalidRequest("failed to parse the request body")
-	}
+	path, _ := under(oidcMount, r)
+	return nil, invalidRequest("only " + formType + " content-type bodies are supported on " + r.Method + " " + path)
+}
+
+// parseForm is like url.ParseQuery, but leaves what is wrongly escaped as it is.
+func parseForm(body string) url.Values {
 	form := url.Values{}
-	for name, values := range r.PostForm {
-		values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
-		if len(values) > 1 && name != "resource" {
-			return nil, invalidRequest("'" + name + "' parameter must not be provided twice")
+	for pair := range strings.SplitSeq(body, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		form.Add(unescape(name), unescape(value))
+	}
+	return form
+}
+
+func unescape(text string) string {
+	if plain, err := url.QueryUnescape(text); err == nil {
+		return plain
+	}
+	return text
+}
+
+func parseJSON(body []byte) url.Values {
+	var members map[string]any
+	_ = json.Unmarshal(body, &members)
+	form := url.Values{}
+	for name, value := range members {
+		list, ok := value.([]any)
+		if !ok {
+			list = []any{value}
 		}
-		if len(values) > 0 {
-			form[name] = values
+		for _, item := range list {
+			switch item.(type) {
+			case string, float64, bool:
+				form.Add(name, fmt.Sprint(item))
+			default:
+				form.Add(name, "")
+			}
 		}
 	}
-	return form, nil
+	return form
+}
+
+// twice refuses repeated parameters.
+func twice(form url.Values, names ...string) *oauthError {
+	for _, name := range names {
+		if len(form[name]) > 1 {
+			return invalidRequest("'" + name + "' parameter must not be provided twice")
+		}
+	}
+	return nil
 }
 
 // clientCredentials decides by resource and organization what an application gets. It gets a token even if it holds
 // no scope at all: an audience is not an authorization.
 func (s *Server) clientCredentials(application string, form url.Values) (Token, *oauthError) {
-	resources, organization := form["resource"], form.Get("organization_id")
-	resource := form.Get("resource")
-	lifetime, known := s.directory.lifetimes[resource]
-	switch {
-	case len(resources) > 1:
-		return Token{}, invalidTarget("only a single resource indicator value is supported for this grant type")
-	case resource == "" && organization == "":
-		return Token{}, invalidTarget("both `resource` and `organization_id` are not provided")
-	case resource != "" && !known:
-		return Token{}, invalidTarget("resource indicator is missing, or unknown")
-	case organization != "" && !s.directory.members[membership{application, organization}]:
+	if refusal := twice(form, "scope", "organization_id"); refusal != nil {
+		return Token{}, refusal
+	}
+	organization := form.Get("organization_id")
+	if organization != "" && !s.directory.members[membership{application, organization}] {
 		return Token{}, &oauthError{http.StatusForbidden, "access_denied", "app has not associated with the organization"}
 	}
+	resource, refusal := s.resource(form["resource"])
+	if refusal != nil {
+		return Token{}, refusal
+	}
+	if resource == "" && organization == "" {
+		return Token{}, invalidTarget("both `resource` and `organization_id` are not provided")
+	}
 	token := Token{
-		Subject:  application,
-		Audience: resource,
-		Scopes:   intersect(form.Get("scope"), s.directory.held[grant{application, organization, resource}]),
-		Lifetime: cmp.Or(lifetime, defaultLifetime),
+		Subject:        application,
+		Audience:       resource,
+		Scopes:         intersect(form.Get("scope"), s.directory.held[grant{application, organization, resource}]),
+		OrganizationID: organization,
+		Lifetime:       cmp.Or(s.directory.lifetimes[resource], defaultLifetime),
 	}
 	if resource == "" {
-		token.Audience = "urn:logto:organization:" + organization
-	} else {
-		token.OrganizationID = organization
+		token.Audience, token.OrganizationID = organizationAudience+organization, ""
 	}
 	return token, nil
+}
+
+// resource is the one that is asked for, or empty. Repeating it is fine, and a second one is not.
+func (s *Server) resource(indicators []string) (string, *oauthError) {
+	if len(indicators) == 0 || len(indicators) == 1 && indicators[0] == "" {
+		return "", nil
+	}
+	for _, indicator := range indicators {
+		u, err := url.Parse(indicator)
+		if err != nil || !u.IsAbs() {
+			return "", invalidTarget("resource indicator must be an absolute URI")
+		}
+		if strings.Contains(indicator, "#") {
+			return "", invalidTarget("resource indicator must not contain a fragment component")
+		}
+		if _, known := s.directory.lifetimes[indicator]; !known {
+			return "", invalidTarget("resource indicator is missing, or unknown")
+		}
+	}
+	if slices.ContainsFunc(indicators, func(other string) bool { return other != indicators[0] }) {
+		return "", invalidTarget("only a single resource indicator value is supported for this grant type")
+	}
+	return indicators[0], nil
 }
 
 // intersect drops silently what is requested and not held. What is held and not requested isn't granted either.
 func intersect(requested string, held []string) []string {
 	var granted []string
-	for _, scope := range strings.Fields(requested) {
+	for scope := range strings.SplitSeq(requested, " ") {
 		if slices.Contains(held, scope) && !slices.Contains(granted, scope) {
 			granted = append(granted, scope)
 		}
 	}
 	return granted
-}
-
-func writeOAuthError(w http.ResponseWriter, e *oauthError) {
-	writeJSON(w, e.status, map[string]string{
-		"code":              "oidc." + e.code,
-		"message":           e.description,
-		"error":             e.code,
-		"error_description": e.description,
-	})
 }

@@ -40,7 +40,7 @@ func newLogto(t testing.TB) (*logtotest.Server, *logtotest.Clock) {
 			{ID: "manager", Secret: appSecret, Roles: []string{"manager"}},
 			{ID: "reader", Secret: appSecret, Roles: []string{"reader"}},
 			{ID: "bot", Secret: appSecret},
-			{ID: "odd/ID:%+é", Secret: "odd secret:%&=+/é", Roles: []string{"manager"}},
+			{ID: "odd/ID:%+~", Secret: "odd secret:%&=+/~", Roles: []string{"manager"}},
 		},
 		Organizations: []logtotest.Organization{{ID: "acme", Members: []logtotest.Member{
 			{ApplicationID: "bot", Scopes: []string{"invite:member"}, ResourceScopes: map[string][]string{shopping: {"read:products"}}},

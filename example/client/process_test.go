@@ -152,7 +152,7 @@ func TestProcess(t *testing.T) {
 	const (
 		mayNotRead  = ` GET /products 403 Bearer error="insufficient_scope", scope="read:products", METADATA (its token lacks read:products)`
 		mayNotWrite = ` POST /products 403 Bearer error="insufficient_scope", scope="write:products", METADATA (its token lacks write:products)`
-		mayNotAll   = ` GET /api/applications 403 auth.forbidden: Forbidden (its token lacks all)`
+		mayNotAll   = ` GET /api/applications 403 auth.forbidden: Forbidden. Please check your user roles and permissions. (its token lacks all)`
 		skipped     = ` - skipped: set LOGTO_ORGANIZATION_ID to an organization that the application is in`
 	)
 	realLogto := func(application string, more vars) vars {
