@@ -17,6 +17,7 @@ var messages = map[string]string{
 
 	"auth.authorization_header_missing":           "Authorization header is missing.",
 	"auth.authorization_token_type_not_supported": "Authorization type is not supported.",
+	"auth.exceed_token_limit":                     "Token limit exceeded. Please contact your administrator.",
 	"auth.forbidden":                              "Forbidden. Please check your user roles and permissions.",
 	"auth.unauthorized":                           "Unauthorized. Please check credentials and its scope.",
 	"guard.invalid_input":                         "The request body is invalid.",

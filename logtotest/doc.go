@@ -16,8 +16,8 @@
 //
 // An API under test is configured with [Server.Endpoint]. Its tokens come from the token endpoint, by client
 // credentials, or straight from [Server.Mint], which signs any token: also what no Logto would issue, after an edit.
-// The server's keys rotate with [Server.Rotate], it fails on request with [Server.Disturb], and [Clock] is a time that
-// it shares with what is tested.
+// The server's keys rotate with [Server.Rotate], it fails or refuses on request with [Server.Disturb], and [Clock] is a
+// time that it shares with what is tested.
 //
 // It serves
 //

@@ -12,6 +12,7 @@ import (
 
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/logtotest"
+	"github.com/logtoguard/logtoguard/m2m"
 )
 
 // Tokens are issued in the endpoint's name.
@@ -349,4 +350,58 @@ func ExampleEmptyKeySet() {
 	// let in: alice
 	// refused: the issuer's keys are not available
 	// let in: alice
+}
+
+// tokenUnder asks for a token while the server is disturbed.
+func tokenUnder(f logtotest.Fault) {
+	logto := logtotest.NewServer(logtotest.Tenant{
+		Resources:    []logtotest.Resource{{Indicator: "https://shopping.api"}},
+		Applications: []logtotest.Application{{ID: "shop", Secret: "s3cret"}},
+	})
+	defer logto.Close()
+	logto.Disturb(f)
+	client, err := m2m.New(m2m.Config{Endpoint: logto.Endpoint(), AppID: "shop", AppSecret: "s3cret", Resource: "https://shopping.api"})
+	if err != nil {
+		panic(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, err = client.Token(ctx)
+	var refusal *m2m.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		fmt.Println("not within a second")
+	case errors.As(err, &refusal):
+		fmt.Println(refusal.Status, refusal.Code, refusal.Description)
+	}
+}
+
+// The secret was replaced in Logto, and not here.
+func ExampleSecretExpired() {
+	tokenUnder(logtotest.SecretExpired())
+	// Output: 400 invalid_request client secret has expired
+}
+
+// The application in Logto is a website, say.
+func ExampleWrongApplicationType() {
+	tokenUnder(logtotest.WrongApplicationType())
+	// Output: 400 invalid_request requested grant type is not allowed for this client
+}
+
+// The tenant has a script for custom claims, which may refuse.
+func ExampleDeniedByScript() {
+	tokenUnder(logtotest.DeniedByScript("not on Sundays"))
+	// Output: 400 access_denied not on Sundays
+}
+
+// A script that never ends delays tokens. Here a client gives up before.
+func ExampleScriptHangs() {
+	tokenUnder(logtotest.ScriptHangs())
+	// Output: not within a second
+}
+
+// A plan of Logto Cloud has so many tokens in a period, and no more.
+func ExampleTokensUsedUp() {
+	tokenUnder(logtotest.TokensUsedUp())
+	// Output: 429
 }

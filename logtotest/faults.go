@@ -60,6 +60,43 @@ func EmptyKeySet() Fault {
 	return only(jwksPath, always(func(w http.ResponseWriter, r *http.Request) { writeKeySet(w, r, nil) }))
 }
 
+// SecretExpired refuses token requests as Logto does once an application's secret has expired; everything else works.
+func SecretExpired() Fault {
+	// Logto looks at this before its token endpoint sets its headers.
+	return only(tokenPath, always(func(w http.ResponseWriter, r *http.Request) {
+		writeOAuthError(w, r, invalidRequest("client secret has expired"))
+	}))
+}
+
+// WrongApplicationType refuses token requests as Logto does those of applications that are not machine-to-machine;
+// everything else works.
+func WrongApplicationType() Fault { return refuseTokens(notAllowed) }
+
+// DeniedByScript refuses token requests as Logto does where the tenant's script for custom claims calls
+// api.denyAccess(text); everything else works.
+func DeniedByScript(text string) Fault {
+	return refuseTokens(&oauthError{http.StatusBadRequest, "access_denied", text})
+}
+
+// ScriptHangs delays token requests by 5.6 seconds, after which Logto gives up a script for custom claims that hangs;
+// everything else works at once.
+func ScriptHangs() Fault { return only(tokenPath, Slow(5600*time.Millisecond)) }
+
+// TokensUsedUp refuses token requests as Logto Cloud does once a billing period's tokens are used up; everything else
+// works.
+func TokensUsedUp() Fault {
+	return only(tokenPath, always(func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, r, http.StatusTooManyRequests, "auth.exceed_token_limit")
+	}))
+}
+
+func refuseTokens(refusal *oauthError) Fault {
+	return only(tokenPath, always(func(w http.ResponseWriter, r *http.Request) {
+		setTokenHeaders(w, r)
+		writeOAuthError(w, r, refusal)
+	}))
+}
+
 // only puts a fault before what a path serves, and leaves the rest alone.
 func only(path string, f Fault) Fault {
 	return func(next http.Handler) http.Handler {
