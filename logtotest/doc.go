@@ -29,5 +29,7 @@
 // and answers whatever is asked there as Logto 1.42 was seen to. Nobody can sign in: tokens of users are minted. There
 // are no opaque tokens and no introspection.
 //
-// Nothing of it is meant to be safe: don't let it listen where strangers come by.
+// Nothing of it is meant to be safe: don't let it listen where strangers come by. What a browser on this machine is made
+// to ask by a website is refused (403) if the website let its own name point here: a request's Host has to be the
+// listener's address, 127.0.0.1, [::1] or localhost with its port, or the host of [Tenant].Endpoint.
 package logtotest

@@ -1,9 +1,13 @@
 package logtotest_test
 
 import (
+	"fmt"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 
+	"github.com/logtoguard/logtoguard/logtotest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -89,4 +93,87 @@ func TestAnyWebsiteMayRead(t *testing.T) {
 		require.Equal(t, "3600", resp.Header.Get("Access-Control-Max-Age"))
 		require.Empty(t, resp.Header.Get("Access-Control-Expose-Headers")+resp.Header.Get("Cache-Control"))
 	}
+}
+
+// elsewhere is a listener that says it has another address.
+type elsewhere struct {
+	net.Listener
+	address net.Addr
+}
+
+func (e elsewhere) Addr() net.Addr { return e.address }
+
+// A website that lets its name point at this machine reads nothing (DNS rebinding).
+func TestHosts(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	declared := tenant()
+	declared.Listener = elsewhere{listener, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 3001}}
+	declared.Endpoint = "https://Auth.example.com"
+	s := start(t, declared)
+	url := "http://" + listener.Addr().String()
+	for host, want := range map[string]int{
+		"192.0.2.1:3001":                200,
+		"127.0.0.1:3001":                200,
+		"[::1]:3001":                    200,
+		"localhost:3001":                200,
+		"LocalHost:3001":                200,
+		"auth.example.com":              200,
+		"evil.example":                  403,
+		"evil.example:3001":             403,
+		"127.0.0.1.evil.example:3001":   403,
+		"localhost":                     403,
+		"127.0.0.1":                     403,
+		"127.0.0.1:3002":                403,
+		"192.0.2.2:3001":                403,
+		"auth.example.com:3001":         403,
+		"auth.example.com.evil.example": 403,
+		"127.0.0.1:3001@evil.example":   403,
+	} {
+		t.Run(host, func(t *testing.T) {
+			before := s.Requests("/oidc/jwks")
+			r := request(t, http.MethodGet, url+"/oidc/jwks", "", "Origin", "http://"+host)
+			r.Host = host
+			resp := do(t, r)
+			require.Equal(t, want, resp.StatusCode)
+			require.Equal(t, want == 200, strings.Contains(resp.body, "keys"))
+			require.Equal(t, before+1, s.Requests("/oidc/jwks"))
+		})
+	}
+	s.Disturb(logtotest.Slow(0))
+	r := request(t, http.MethodPost, url+"/oidc/token", form("resource", shoppingAPI), "Content-Type", formType)
+	r.SetBasicAuth("reader", "reader-secret")
+	r.Host = "evil.example:3001"
+	require.Equal(t, http.StatusForbidden, do(t, r).StatusCode, "nor while a fault is on")
+}
+
+// The port of http need not be written.
+func TestHostOnPort80(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	start(t, logtotest.Tenant{Listener: elsewhere{listener, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}}})
+	for host, want := range map[string]int{"localhost": 200, "localhost:80": 200, "localhost:8080": 403, "evil.example": 403} {
+		r := request(t, http.MethodGet, "http://"+listener.Addr().String()+"/oidc/jwks", "")
+		r.Host = host
+		require.Equal(t, want, do(t, r).StatusCode, host)
+	}
+}
+
+// Strangers can't fill the memory with paths.
+func TestCountsAreBounded(t *testing.T) {
+	s := start(t, tenant())
+	long := "/" + strings.Repeat("a", 256)
+	require.Equal(t, 404, get(t, s.URL()+long).StatusCode)
+	require.Zero(t, s.Requests(long))
+	for i := range 1100 {
+		require.Equal(t, 404, get(t, fmt.Sprint(s.URL(), "/", i)).StatusCode)
+	}
+	counted := 0
+	for i := range 1100 {
+		counted += s.Requests(fmt.Sprint("/", i))
+	}
+	require.Less(t, counted, 1000)
+	require.Greater(t, counted, 900)
+	require.Equal(t, 200, get(t, s.URL()+"/oidc/jwks").StatusCode)
+	require.Equal(t, 1, s.Requests("/oidc/jwks"), "what Logto has always counts")
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ type Server struct {
 	directory *directory
 	endpoint  string
 	url       string
+	hosts     map[string]bool // that requests may be addressed to
 	now       func() time.Time
 
 	server      *http.Server
@@ -27,6 +29,12 @@ type Server struct {
 	fault    Fault
 	requests map[string]int // by path
 }
+
+// What is counted is bounded: with requests for ever other paths, strangers would fill the memory.
+const (
+	maxCountedPaths = 1000
+	maxCountedPath  = 256 // bytes
+)
 
 // NewServer starts a server for the tenant, which is copied. As [net/http/httptest.NewServer] does, it panics where
 // it can't listen; and also where the declaration contradicts itself, with words that say what to mend.
@@ -49,6 +57,10 @@ func NewServer(t Tenant) *Server {
 	}
 	s.url = "http://" + listener.Addr().String()
 	s.endpoint = strings.TrimRight(cmp.Or(t.Endpoint, s.url), "/")
+	s.hosts = hostsOf(listener.Addr().String(), s.endpoint)
+	for path := range routes {
+		s.requests[path] = 0 // counts, whatever else comes
+	}
 	s.start(listener)
 	return s
 }
@@ -93,7 +105,8 @@ func (s *Server) Endpoint() string { return s.endpoint }
 // URL is where the server listens. It differs from Endpoint only if [Tenant].Endpoint is set.
 func (s *Server) URL() string { return s.url }
 
-// Requests is the number of requests that have come for a path, such as "/oidc/jwks", disturbed ones included.
+// Requests is the number of requests that have come for a path, such as "/oidc/jwks", disturbed and refused ones
+// included. Of paths that Logto doesn't have, only the first 1,000 are counted, and none above 256 bytes.
 func (s *Server) Requests(path string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,14 +118,44 @@ func (s *Server) issuer() string { return s.endpoint + oidcMount }
 func (s *Server) handler() http.Handler {
 	healthy := http.HandlerFunc(s.serve)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		s.requests[r.URL.Path]++
-		fault := s.fault
-		s.mu.Unlock()
-		if fault == nil {
+		fault := s.count(r.URL.Path)
+		switch {
+		case !s.hosts[canonicalHost(r.Host)]:
+			http.Error(w, "another name than this server's may be a website's: ask for "+s.url, http.StatusForbidden)
+		case fault == nil:
 			healthy.ServeHTTP(w, r)
-			return
+		default:
+			fault(healthy).ServeHTTP(w, r)
 		}
-		fault(healthy).ServeHTTP(w, r)
 	})
+}
+
+// count notes a request, and returns the fault that it meets.
+func (s *Server) count(path string) Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.requests[path]; known || len(s.requests) < maxCountedPaths && len(path) <= maxCountedPath {
+		s.requests[strings.Clone(path)]++ // a clone: the path is a part of all that the request line held
+	}
+	return s.fault
+}
+
+// hostsOf are the hosts that requests may name: the listener's address, this machine's names with its port, and the
+// endpoint's. A request for any other comes from a website that lets its own name point here, so that its script may
+// read the answer (DNS rebinding).
+func hostsOf(address, endpoint string) map[string]bool {
+	hosts := map[string]bool{canonicalHost(address): true}
+	_, port, _ := net.SplitHostPort(address) // an address in memory has no port
+	for _, name := range []string{"127.0.0.1", "[::1]", "localhost"} {
+		hosts[canonicalHost(name+":"+port)] = true
+	}
+	if u, err := url.Parse(endpoint); err == nil {
+		hosts[canonicalHost(u.Host)] = true
+	}
+	return hosts
+}
+
+// canonicalHost drops the port that a URL need not have.
+func canonicalHost(host string) string {
+	return strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(host, ":80"), ":"))
 }

@@ -186,6 +186,12 @@ func TestRedirectToTheDefaultPort(t *testing.T) {
 			t.Run(address+" to "+location, func(t *testing.T) {
 				guardtest.InBubble(t, func(t *testing.T, s *guardtest.Scene) {
 					s.Logto.Disturb(redirect(location))
+					network := s.Client.Transport
+					s.Client.Transport = guardtest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+						r = r.Clone(r.Context())
+						r.Host = "127.0.0.1:3001" // the stand-in answers under no other name
+						return network.RoundTrip(r)
+					})
 					guard := s.Guard(t, func(cfg *logtoguard.Config) { cfg.JWKSURL, cfg.InsecureHTTP = address+guardtest.JWKSPath, true })
 					if strings.HasPrefix(address, "https") {
 						guardtest.BecomesReady(t, guard)
