@@ -1,7 +1,10 @@
 package main
 
 import (
+	"net"
 	"net/http"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,5 +31,74 @@ func TestManagementAPI(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
 		require.Equal(t, want, res.StatusCode, application)
+	}
+}
+
+// Another site's script can neither read what the demo says nor have anything done:
+// not by the page, the API, or the stand-in.
+func TestDemoIsForThisMachineOnly(t *testing.T) {
+	welcome, stop := start(t, nil)
+	defer func() { require.NoError(t, stop()) }()
+	addresses := regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindAllString(welcome, 2)
+	require.Len(t, addresses, 2, "the API's and the stand-in's")
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(addresses[0], "http://"))
+	require.NoError(t, err)
+	_, logtoPort, err := net.SplitHostPort(strings.TrimPrefix(addresses[1], "http://"))
+	require.NoError(t, err)
+
+	const form = "grant_type=client_credentials&client_id=shop-manager&client_secret=shop-manager-secret&resource=https%3A%2F%2Fshopping.api"
+	for _, ask := range []struct {
+		method, port, path, contentType, body string
+		want                                  int
+	}{
+		{"GET", port, "/", "", "", 200},
+		{"POST", port, "/demo/token", "application/json", `{"application":"shop-manager"}`, 200},
+		{"POST", port, "/demo/expired", "", "", 401},
+		{"GET", port, "/healthz", "", "", 200},
+		{"GET", port, "/.well-known/oauth-protected-resource", "", "", 200},
+		{"GET", port, "/products", "", "", 401},
+		{"POST", port, "/products", "application/json", "{}", 401},
+		{"OPTIONS", port, "/products", "", "", 401},
+		{"GET", logtoPort, "/oidc/jwks", "", "", 200},
+		{"POST", logtoPort, "/oidc/token", "application/x-www-form-urlencoded", form, 200},
+		{"GET", logtoPort, "/api/applications", "", "", 401},
+	} {
+		for name, row := range map[string]struct {
+			host, origin, site string
+			refused            bool
+		}{
+			"itself":          {"127.0.0.1:" + ask.port, "", "", false},
+			"by name":         {"localhost:" + ask.port, "", "none", false},
+			"by IPv6":         {"[::1]:" + ask.port, "", "", false},
+			"same origin":     {"127.0.0.1:" + ask.port, "http://127.0.0.1:" + ask.port, "same-origin", false},
+			"rebound name":    {"evil.example:" + ask.port, "http://evil.example:" + ask.port, "same-origin", true},
+			"loopback prefix": {"127.0.0.1.evil.example:" + ask.port, "", "", true},
+			"no host":         {":" + ask.port, "", "", true},
+			"another origin":  {"127.0.0.1:" + ask.port, "https://evil.example", "", true},
+			"hidden origin":   {"127.0.0.1:" + ask.port, "null", "", true},
+			"another port":    {"127.0.0.1:" + ask.port, "http://127.0.0.1:1", "same-site", true},
+			"another name":    {"127.0.0.1:" + ask.port, "http://localhost:" + ask.port, "", true},
+			"another site":    {"127.0.0.1:" + ask.port, "", "cross-site", ask.method == "POST"}, // a link leads here too
+		} {
+			t.Run(ask.method+" "+ask.path+" "+name, func(t *testing.T) {
+				req, err := http.NewRequestWithContext(t.Context(), ask.method, "http://127.0.0.1:"+ask.port+ask.path, strings.NewReader(ask.body))
+				require.NoError(t, err)
+				req.Host = row.host
+				for header, value := range map[string]string{"Origin": row.origin, "Sec-Fetch-Site": row.site, "Content-Type": ask.contentType} {
+					if value != "" {
+						req.Header.Set(header, value)
+					}
+				}
+				res, err := http.DefaultClient.Do(req)
+				require.NoError(t, err)
+				require.NoError(t, res.Body.Close())
+				if row.refused {
+					require.Equal(t, 403, res.StatusCode)
+					require.Empty(t, res.Header.Get("Access-Control-Allow-Origin"))
+					return
+				}
+				require.Equal(t, ask.want, res.StatusCode)
+			})
+		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"html/template"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 )
@@ -65,19 +64,6 @@ func (p *page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store") // with a real Logto at this address there is no page
 	_, _ = w.Write(p.document)         // it fails only when the client has gone
-}
-
-// fromThisMachine refuses what another site's script sends: from its own origin,
-// or from a name of its own that it lets point here (DNS rebinding).
-func fromThisMachine(next http.Handler) http.Handler {
-	sameOrigin := http.NewCrossOriginProtection().Handler(next)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLoopback((&url.URL{Host: r.Host}).Hostname()) {
-			writeProblem(w, &problem{http.StatusMisdirectedRequest, "ask for it as localhost or by a loopback address"})
-			return
-		}
-		sameOrigin.ServeHTTP(w, r)
-	})
 }
 
 // pageApplication is one of the stand-in's applications, in words.

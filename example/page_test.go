@@ -107,35 +107,6 @@ func TestPageIsForTheStandInOnly(t *testing.T) {
 	}
 }
 
-// Another site's script can neither read the page nor have tokens made.
-func TestPageIsForThisMachineOnly(t *testing.T) {
-	h := newFixture(t).tryout(t)
-	const asked = `{"application":"shop-manager"}`
-	for name, row := range map[string]struct {
-		headers []string
-		want    int
-	}{
-		"itself":          {nil, 200},
-		"by name":         {[]string{"Host", "localhost:8080"}, 200},
-		"by IPv6":         {[]string{"Host", "[::1]:8080"}, 200},
-		"same origin":     {[]string{"Origin", "http://127.0.0.1:8080", "Sec-Fetch-Site", "same-origin"}, 200},
-		"rebound name":    {[]string{"Host", "evil.example:8080"}, 421},
-		"loopback prefix": {[]string{"Host", "127.0.0.1.evil.example"}, 421},
-		"no host":         {[]string{"Host", ":8080"}, 421},
-		"another origin":  {[]string{"Origin", "https://evil.example"}, 403},
-		"another site":    {[]string{"Sec-Fetch-Site", "cross-site"}, 403},
-		"another port":    {[]string{"Sec-Fetch-Site", "same-site"}, 403},
-	} {
-		t.Run(name, func(t *testing.T) {
-			headers := append([]string{"Content-Type", "application/json"}, row.headers...)
-			require.Equal(t, row.want, ask(h, "POST", "/demo/token", asked, headers...).Code)
-			if row.want == 421 {
-				require.Equal(t, 421, ask(h, "GET", "/", "", row.headers...).Code)
-			}
-		})
-	}
-}
-
 // What the page says of the routes is what newRoutes does: a token with just what
 // a row names is let in, and one that lacks it is told so.
 func TestPageKnowsTheRoutes(t *testing.T) {

@@ -34,7 +34,7 @@ type tryout struct {
 }
 
 // newTryout puts the page before an API whose guard has explainRefusal for its
-// ErrorHandler.
+// ErrorHandler. Only this machine may use them.
 func newTryout(logto *logtotest.Server, resource string, guard *logtoguard.Guard, api http.Handler, log *slog.Logger) (http.Handler, error) {
 	page, err := newPage(logto.Endpoint(), resource)
 	if err != nil {
@@ -42,18 +42,18 @@ func newTryout(logto *logtotest.Server, resource string, guard *logtoguard.Guard
 	}
 	t := &tryout{logto, demoTenant(resource), &http.Client{Timeout: 5 * time.Second}}
 	mux := http.NewServeMux()
-	handleLocal := func(pattern string, h http.Handler) {
-		mux.Handle(pattern, logRequests(log, noteRoute(fromThisMachine(h))))
+	handleLogged := func(pattern string, h http.Handler) {
+		mux.Handle(pattern, logRequests(log, noteRoute(h)))
 	}
-	handleLocal("GET /{$}", page)
-	handleLocal("POST /demo/token", handle(t.token))
-	handleLocal("POST /demo/expired", guard.Handler(t.variant(expire)))
-	handleLocal("POST /demo/id-token", guard.Handler(t.variant(makeIDToken)))
+	handleLogged("GET /{$}", page)
+	handleLogged("POST /demo/token", handle(t.token))
+	handleLogged("POST /demo/expired", guard.Handler(t.variant(expire)))
+	handleLogged("POST /demo/id-token", guard.Handler(t.variant(makeIDToken)))
 	mux.Handle("GET /healthz", api)
 	mux.Handle("GET /readyz", api)
 	mux.Handle("/.well-known/", api)
 	mux.Handle("/", explainPass(api))
-	return mux, nil
+	return fromThisMachine(mux), nil
 }
 
 // explainPass says that all checks were passed, unless explainRefusal knows better.
