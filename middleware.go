@@ -31,7 +31,7 @@ func New(cfg Config) (*Guard, error) {
 			policy:     s.policy,
 			tokens:     tokens,
 			keys:       newKeySet(s, tokens.sweep),
-			parsing:    make(chan struct{}, runtime.NumCPU()),
+			parsing:    make(chan struct{}, parsedAtOnce*runtime.NumCPU()),
 			signatures: newQueue(),
 			check:      cfg.Check,
 			responder: &responder{

@@ -14,7 +14,7 @@ const (
 	maxWaiting = 30_000
 	maxTurn    = 10 * time.Second // how long a request waits for its turn
 	// maxTurnForged is that of a stranger while many signatures are wrong.
-	maxTurnForged = time.Second
+	maxTurnForged = 2 * time.Second
 	maxRetryAfter = 30 // seconds
 )
 

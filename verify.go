@@ -100,9 +100,12 @@ func (v *verifier) judge(ctx context.Context, token string, seen *about) (*Claim
 	return v.checkSignature(ctx, token, t, claims)
 }
 
-// parse reads a token and judges what it says. As many are parsed at once as there are
-// processors: the rest of a crowd waits here, and not in the scheduler's queues, where
-// the requests of known tokens would have to wait behind it.
+// parsedAtOnce is how many tokens are parsed at once for each processor. The rest of a
+// crowd waits for that, and not in the scheduler's queues, where the requests of known
+// tokens would have to wait behind it.
+const parsedAtOnce = 32
+
+// parse reads a token and judges what it says.
 func (v *verifier) parse(compact string, seen *about) (t token, h header, claims *Claims, e *Error) {
 	v.parsing <- struct{}{}
 	defer func() { <-v.parsing }()

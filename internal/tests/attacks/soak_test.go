@@ -33,7 +33,7 @@ const (
 	soakWorkers = 8
 	soakSkew    = 5 * time.Second // the default
 	soakPool    = 512
-	soakTurn    = time.Second // that long a signature waits for its turn at least, before a 503
+	soakTurn    = 2 * time.Second // that long a signature waits for its turn at least, before a 503
 	soakCrowd   = 200
 )
 
