@@ -30,7 +30,7 @@ func BenchmarkSeen(b *testing.B) {
 	everyone(b, contestants.All, func(b *testing.B, c contestants.Contestant, r *rig.Rig) {
 		guarded := start(b, c, r)
 		token := r.Good()
-		w := newAnswer()
+		w := contestants.NewAnswer()
 		ask(b, guarded, w, contestants.Request(token), accepted)
 		// Another copy, as on a connection: the same string would be compared by its address.
 		request := contestants.Request(token)
@@ -76,7 +76,7 @@ func BenchmarkNew(b *testing.B) {
 			for _, c := range newTokens() {
 				b.Run(c.Name, func(b *testing.B) {
 					guarded := start(b, c, r)
-					w := newAnswer()
+					w := contestants.NewAnswer()
 					ask(b, guarded, w, contestants.Request(r.Good()), accepted) // who fetches keys late does it here
 					b.ReportAllocs()
 					for i := 0; b.Loop(); i++ {
@@ -94,7 +94,7 @@ func BenchmarkRefuse(b *testing.B) {
 		b.Run(bad.Kind, func(b *testing.B) {
 			everyone(b, contestants.All, func(b *testing.B, c contestants.Contestant, r *rig.Rig) {
 				guarded := start(b, c, r)
-				w := newAnswer()
+				w := contestants.NewAnswer()
 				ask(b, guarded, w, contestants.Request(r.Good()), accepted)
 				request := contestants.Request(bad.Make(r))
 				// A few fetches for an unknown kid are right: what counts is whether they go on.
@@ -104,9 +104,9 @@ func BenchmarkRefuse(b *testing.B) {
 				before := r.Fetches()
 				b.ReportAllocs()
 				for b.Loop() {
-					w.status = 0
+					w.Status = 0
 					guarded.ServeHTTP(w, request)
-					if w.status == accepted {
+					if w.Status == accepted {
 						b.Fatal("a bad token was accepted")
 					}
 				}

@@ -11,29 +11,17 @@ import (
 	"github.com/logtoguard/logtoguard/bench/internal/rig"
 )
 
-// answer is a ResponseWriter that remembers the status, and costs nothing else.
-type answer struct {
-	header http.Header
-	status int
-}
-
-func newAnswer() *answer { return &answer{header: make(http.Header)} }
-
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) Write(b []byte) (int, error) { return len(b), nil }
-func (a *answer) WriteHeader(status int)      { a.status = status }
-
 // accepted is the status by which the guarded handler tells that it ran.
 const accepted = http.StatusNoContent
 
 var handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(accepted) })
 
 // ask sends a request, and fails the benchmark on any other answer.
-func ask(b *testing.B, guarded http.Handler, w *answer, r *http.Request, status int) {
-	w.status = 0
+func ask(b *testing.B, guarded http.Handler, w *contestants.Answer, r *http.Request, status int) {
+	w.Status = 0
 	guarded.ServeHTTP(w, r)
-	if w.status != status {
-		b.Fatalf("answer %d, want %d", w.status, status)
+	if w.Status != status {
+		b.Fatalf("answer %d, want %d", w.Status, status)
 	}
 }
 

@@ -23,7 +23,7 @@ func BenchmarkFloor(b *testing.B) {
 		handler http.Handler
 	}{{"bare", handler}, {"context", floor}} {
 		b.Run(f.name, func(b *testing.B) {
-			w, request := newAnswer(), contestants.Request("x")
+			w, request := contestants.NewAnswer(), contestants.Request("x")
 			b.ReportAllocs()
 			for b.Loop() {
 				ask(b, f.handler, w, request, accepted)
@@ -38,7 +38,7 @@ func BenchmarkParallel(b *testing.B) {
 	b.Run("context", func(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
-			w, request := newAnswer(), contestants.Request("x")
+			w, request := contestants.NewAnswer(), contestants.Request("x")
 			for pb.Next() {
 				floor.ServeHTTP(w, request)
 			}
@@ -50,12 +50,12 @@ func BenchmarkParallel(b *testing.B) {
 		tokens := make([]string, 64)
 		for i := range tokens {
 			tokens[i] = r.Good()
-			ask(b, guarded, newAnswer(), contestants.Request(tokens[i]), accepted)
+			ask(b, guarded, contestants.NewAnswer(), contestants.Request(tokens[i]), accepted)
 		}
 		b.ReportAllocs()
 		b.ResetTimer()
 		b.RunParallel(func(pb *testing.PB) {
-			w, list := newAnswer(), requests(tokens)
+			w, list := contestants.NewAnswer(), requests(tokens)
 			for i := 0; pb.Next(); i++ {
 				guarded.ServeHTTP(w, list[i%len(list)])
 			}
@@ -72,10 +72,10 @@ func BenchmarkParallel(b *testing.B) {
 				b.ReportAllocs()
 				b.ResetTimer()
 				b.RunParallel(func(pb *testing.PB) {
-					w := newAnswer()
+					w := contestants.NewAnswer()
 					for pb.Next() {
 						guarded.ServeHTTP(w, list[int(next.Add(1))%distinct])
-						if w.status != accepted {
+						if w.Status != accepted {
 							refused.Add(1)
 						}
 					}

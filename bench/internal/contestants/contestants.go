@@ -35,8 +35,11 @@ var All = []Contestant{Ours, golangJWT, goOIDC, auth0V2, auth0V3, jwxV2, recipe,
 // it, and the cache's own work is still done.
 var Uncached = Contestant{Name: Ours.Name, New: newLogtoguard(1), Subject: logtoguardSubject}
 
-// Find returns the contestant of that name.
+// Find returns the contestant of that name, which may be Bare.
 func Find(name string) (Contestant, bool) {
+	if name == Bare.Name {
+		return Bare, true
+	}
 	i := slices.IndexFunc(All, func(c Contestant) bool { return c.Name == name })
 	if i < 0 {
 		return Contestant{}, false
