@@ -73,8 +73,10 @@ func (r *Rig) Close() {
 // Fetches is how often somebody has asked for the key set.
 func (r *Rig) Fetches() int { return r.server.Requests(keySetPath) }
 
-// typical makes tokens of about 600 bytes. Logto's IDs have 12 characters for
-// users and 21 for the rest.
+// subjectLength is that of Logto's IDs of users. Other IDs have 21 characters.
+const subjectLength = 12
+
+// typical makes tokens of about 600 bytes.
 func typical() logtotest.Token {
 	return logtotest.Token{
 		Subject:  "u7hq2mzk40bx",
@@ -89,6 +91,27 @@ func id(d *logtotest.Draft) { d.Claims["jti"] = rand.Text()[:21] }
 
 // Good is a valid token, another one each time.
 func (r *Rig) Good() string { return r.server.Mint(typical(), id) }
+
+// Of is a valid token of that subject, another one each time.
+func (r *Rig) Of(subject string) string {
+	token := typical()
+	token.Subject = subject
+	return r.server.Mint(token, id)
+}
+
+// Subjects are as many subjects that no token has had before.
+func Subjects(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = rand.Text()[:subjectLength]
+	}
+	return names
+}
+
+// Strangers are valid tokens, each of another subject that no token has had before.
+func (r *Rig) Strangers(n int) []string {
+	return Mint(n, func() string { return r.Of(Subjects(1)[0]) })
+}
 
 // Padded is a valid token of that many bytes or up to three fewer.
 func (r *Rig) Padded(size int) string {
@@ -144,16 +167,6 @@ func (r *Rig) Scopeless() string {
 	token := typical()
 	token.Scopes = []string{"write:products"}
 	return r.server.Mint(token, id)
-}
-
-// Forge gives a good token another signature of random bytes, which costs whoever
-// checks it as much as a valid one. It is cheap to make, unlike a signature.
-func Forge(good string) string {
-	dot := len(good) - 1
-	for good[dot] != '.' {
-		dot--
-	}
-	return good[:dot+1] + noise((len(good)-dot-1)*3/4)
 }
 
 func noise(size int) string {
