@@ -18,6 +18,7 @@ require (
 	github.com/logtoguard/logtoguard v0.0.0
 	github.com/maypok86/otter/v2 v2.4.0
 	github.com/zitadel/oidc/v3 v3.45.0
+	golang.org/x/sync v0.22.0
 )
 
 require (
@@ -58,7 +59,6 @@ require (
 	go.opentelemetry.io/otel/trace v1.38.0 // indirect
 	golang.org/x/crypto v0.55.0 // indirect
 	golang.org/x/oauth2 v0.36.0 // indirect
-	golang.org/x/sync v0.22.0 // indirect
 	golang.org/x/sys v0.47.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
 	golang.org/x/time v0.15.0 // indirect

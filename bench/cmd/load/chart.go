@@ -20,12 +20,12 @@ const (
 
 // chart draws the requests per second as bars. Its colours are readable on light
 // and on dark ground, which the style switches between.
-func chart(o options, table []figures) []byte {
+func chart(o options, table *sheet) []byte {
 	most := 0.0
-	for _, f := range table {
-		most = max(most, stat.Median(f.perSecond))
+	for _, r := range table.rows {
+		most = max(most, stat.Median(r.values[requestRate]))
 	}
-	height := topMargin + rowHeight*len(table) + 30
+	height := topMargin + rowHeight*len(table.rows) + 30
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-labelledby="title">
 <title id="title">Requests per second by library</title>
@@ -44,10 +44,10 @@ text { fill: #e6edf3 } .note { fill: #9198a1 }
 <text class="note" x="10" y="42">HTTP on loopback, %d connections, server with GOMAXPROCS=%d</text>
 `, o.algorithm, o.connections, o.procs)
 	const room = chartWidth - labelWidth - 80
-	for i, f := range table {
-		rate := stat.Median(f.perSecond)
+	for i, r := range table.rows {
+		rate := stat.Median(r.values[requestRate])
 		class := "peer"
-		switch f.name {
+		switch r.name {
 		case none:
 			class = "none"
 		case contestants.Ours.Name:
@@ -58,7 +58,7 @@ text { fill: #e6edf3 } .note { fill: #9198a1 }
 		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end">%s</text>
 <rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>
 <text x="%.1f" y="%d">%s</text>
-`, labelWidth-8, y+16, html.EscapeString(f.name), class, labelWidth, y, width, barHeight, labelWidth+width+6, y+16, thousands(rate))
+`, labelWidth-8, y+16, html.EscapeString(r.name), class, labelWidth, y, width, barHeight, labelWidth+width+6, y+16, thousands(rate))
 	}
 	fmt.Fprintf(&b, `<text class="note" x="10" y="%d">%s, %s; medians of %d rounds</text>
 </svg>

@@ -3,20 +3,22 @@ package main
 import (
 	"fmt"
 	"os"
-	"runtime"
-	"time"
 
 	"github.com/logtoguard/logtoguard/bench/internal/contestants"
 	"github.com/logtoguard/logtoguard/bench/internal/rig"
 	"github.com/logtoguard/logtoguard/bench/internal/stat"
 )
 
-// figures of one contestant, a value for each round.
-type figures struct {
-	name                     string
-	cpu, perSecond, p50, p99 []float64
-	ratio                    []float64 // of the CPU time to that without authentication in the same round
-}
+// none is the server without authentication.
+const none = "no authentication"
+
+// Columns of cost.
+const (
+	requestCPU  = "CPU of the server per request, µs"
+	cpuToNone   = "× no authentication"
+	cpuToOurs   = "× logtoguard"
+	requestRate = "requests/s"
+)
 
 // cost measures what a request with a token seen before costs the server.
 func cost(o options, issuer *rig.Rig) error {
@@ -25,75 +27,59 @@ func cost(o options, issuer *rig.Rig) error {
 			return err
 		}
 	}
+	o.procs = o.costProcs
 	requests := make([][]byte, o.connections)
 	for i := range requests {
 		requests[i] = request(issuer.Good())
 	}
-	names := o.entrants()
-	servers := make([]*server, len(names))
-	table := make([]figures, len(names))
-	for i, name := range names {
-		s, err := startServer(name, o.procs, issuer.Issuer)
+	var servers []*server
+	for _, name := range o.entrants() {
+		s, err := startServer(itself(name), o.procs, issuer.Issuer)
 		if err != nil {
 			return err
 		}
 		defer s.stop()
-		servers[i], table[i].name = s, name
+		servers = append(servers, s)
 		if _, err := closedLoop(s.address, requests, o.length/4); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	table := newSheet("behind", column{requestCPU, "%.1f"}, column{cpuToNone, "%.2f"}, column{cpuToOurs, "%.2f"},
+		column{requestRate, "%.0f"}, column{p50, "%.2f"}, column{p99, "%.2f"})
 	for range o.rounds {
-		for i, s := range servers {
-			if err := table[i].measure(s, requests, o.length); err != nil {
-				return err
+		for _, s := range servers {
+			if err := o.cost(table.row(s.name), s, requests); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
 			}
-			last := len(table[i].cpu) - 1
-			table[i].ratio = append(table[i].ratio, table[i].cpu[last]/table[0].cpu[last])
+		}
+		for _, r := range table.rows {
+			table.relate(r, cpuToNone, requestCPU, none)
+			table.relate(r, cpuToOurs, requestCPU, ours.name)
 		}
 	}
-	show(o, table)
+	o.present(table, fmt.Sprintf("Tokens seen before over HTTP, %d connections that are never idle, for %v in each round.", o.connections, o.length))
 	if o.chart == "" {
 		return nil
 	}
 	return os.WriteFile(o.chart, chart(o, table), 0o644)
 }
 
-func (f *figures) measure(s *server, requests [][]byte, length time.Duration) error {
+func (o options) cost(r *row, s *server, requests [][]byte) error {
 	before, _, err := s.usage()
 	if err != nil {
 		return err
 	}
-	l, err := closedLoop(s.address, requests, length)
+	l, err := closedLoop(s.address, requests, o.length)
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.name, err)
+		return err
 	}
 	after, _, err := s.usage()
 	if err != nil {
 		return err
 	}
-	f.cpu = append(f.cpu, stat.Micro(after-before)/float64(len(l.latencies)))
-	f.perSecond = append(f.perSecond, l.perSecond())
-	f.p50 = append(f.p50, stat.Micro(stat.Quantile(l.latencies, 0.5)))
-	f.p99 = append(f.p99, stat.Micro(stat.Quantile(l.latencies, 0.99)))
+	r.add(requestCPU, stat.Micro(after-before)/float64(len(l.latencies)))
+	r.add(requestRate, l.perSecond())
+	r.add(p50, stat.Milli(stat.Median(l.latencies)))
+	r.add(p99, stat.Milli(stat.Quantile(l.latencies, 0.99)))
 	return nil
-}
-
-func show(o options, table []figures) {
-	fmt.Printf("Tokens seen before, %s, %d connections, server with GOMAXPROCS=%d, medians of %d rounds of %v. %s, %s.\n\n",
-		o.algorithm, o.connections, o.procs, o.rounds, o.length, machine(), runtime.Version())
-	fmt.Println("| behind | CPU of the server per request | × no authentication | × logtoguard | requests/s | p50 | p99 |")
-	fmt.Println("|---|---:|---:|---:|---:|---:|---:|")
-	ours := 0.0
-	for _, f := range table {
-		if f.name == contestants.Ours.Name {
-			ours = stat.Median(f.cpu)
-		}
-	}
-	for _, f := range table {
-		cpu := stat.Median(f.cpu)
-		fmt.Printf("| %s | %.1f µs | %.2f | %.2f | %.0f | %.0f µs | %.0f µs |\n",
-			f.name, cpu, stat.Median(f.ratio), cpu/ours, stat.Median(f.perSecond), stat.Median(f.p50), stat.Median(f.p99))
-	}
-	fmt.Println()
 }

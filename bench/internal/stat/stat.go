@@ -22,3 +22,6 @@ func Quantile[T cmp.Ordered](values []T, q float64) T {
 
 // Micro is a duration in microseconds.
 func Micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// Milli is a duration in milliseconds.
+func Milli(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
