@@ -25,6 +25,7 @@ const (
 	minRSABits     = 2048
 	maxRSABits     = 8192 // crypto/tls has the same: each signature takes the square of it
 	minRSAExponent = 3
+	maxRSAExponent = 65537 // the usual one; with 2^31-1 a signature takes many times as long to check
 )
 
 // A Key verifies the signatures of one algorithm. The same key keeps the same
@@ -157,9 +158,11 @@ func parseKey(raw []byte) (k *Key, id string, err error) {
 		return nil, id, errors.New("its use is not sig")
 	case restricted && !allowsVerify(operations):
 		return nil, id, errors.New("its key_ops lack verify")
+	case hasLargeExponent(parsed):
+		return nil, id, errors.New("its exponent is too large")
 	}
 	var public crypto.PublicKey
-	if err := parsed.Raw(&public); err != nil || hasWideExponent(parsed) {
+	if err := parsed.Raw(&public); err != nil {
 		return nil, id, errOddKey
 	}
 	fitting, err := fittingAlgorithm(public)
@@ -223,10 +226,10 @@ func parsePublicKey(members map[string]jsontext.Value) (jwk.Key, error) {
 	return parsed, nil
 }
 
-// hasWideExponent: jwx cuts an exponent down to what an int holds.
-func hasWideExponent(parsed jwk.Key) bool {
+// hasLargeExponent looks at the exponent before jwx cuts it down to what an int holds.
+func hasLargeExponent(parsed jwk.Key) bool {
 	k, ok := parsed.(jwk.RSAPublicKey)
-	return ok && new(big.Int).SetBytes(k.E()).BitLen() > 31
+	return ok && new(big.Int).SetBytes(k.E()).Cmp(big.NewInt(maxRSAExponent)) > 0
 }
 
 func allowsVerify(operations any) bool {

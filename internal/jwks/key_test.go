@@ -225,9 +225,12 @@ func oddRSAKeys(t *testing.T) []odd {
 		{"exponent with a line break", set("e", "AQ\nAB"), unknown, "skipped"},
 		{"exponent with a bit too many", set("e", "Aw9"), unknown, "skipped"},
 		{"exponent even", set("e", "AQAA"), unknown, "weak"},
-		{"exponent of 31 bits", set("e", guardtest.Encode([]byte{0x7f, 0xff, 0xff, 0xff})), logtoguard.ErrWrongSignature, ""},
-		{"exponent of 32 bits", set("e", guardtest.Encode([]byte{0xff, 0xff, 0xff, 0xff})), unknown, "skipped"},
-		{"exponent beyond 64 bits", set("e", guardtest.Encode([]byte{1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1})), unknown, "skipped"},
+		{"exponent 3", set("e", "Aw"), logtoguard.ErrWrongSignature, ""},
+		{"exponent 65,537 with a zero in front", set("e", "AAEAAQ"), nil, ""},
+		{"exponent 65,539", set("e", guardtest.Encode([]byte{1, 0, 3})), unknown, "its exponent is too large"},
+		{"exponent of 31 bits", set("e", guardtest.Encode([]byte{0x7f, 0xff, 0xff, 0xff})), unknown, "its exponent is too large"},
+		{"exponent of 32 bits", set("e", guardtest.Encode([]byte{0xff, 0xff, 0xff, 0xff})), unknown, "its exponent is too large"},
+		{"exponent beyond 64 bits", set("e", guardtest.Encode([]byte{1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1})), unknown, "its exponent is too large"},
 		{"private", func(k jwk) []any {
 			return []any{jwk{
 				"kty": "RSA", "kid": k["kid"],
