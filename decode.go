@@ -12,13 +12,20 @@ import (
 	"github.com/logtoguard/logtoguard/internal/strict"
 )
 
-const maxTokenSize = 16 << 10
+// What a token may hold: whatever comes, the work before its signature is checked
+// stays below half of that check.
+const (
+	maxTokenSize = 16 << 10
+	maxDepth     = 32   // objects and arrays in one another
+	maxMembers   = 1000 // at every depth, in header and payload together
+	maxAudiences = 16
+)
 
 // token is a JWS in compact serialization (RFC 7515, section 3.1), decoded.
 type token struct {
 	header, payload, signature []byte
 	// signed is what the signature covers: the first two parts, still encoded.
-	signed []byte
+	signed string
 }
 
 func parseToken(compact string) (t token, e *Error) {
@@ -40,25 +47,58 @@ func parseToken(compact string) (t token, e *Error) {
 	if err := errors.Join(errs[:]...); err != nil {
 		return t, malformedToken.because(err)
 	}
-	t.signed = []byte(compact[:last])
+	depth, members := strict.Measure(t.header)
+	depth2, members2 := strict.Measure(t.payload)
+	switch {
+	case max(depth, depth2) > maxDepth:
+		return t, tooDeep.because(nil)
+	case members+members2 > maxMembers:
+		return t, tooManyMembers.because(nil)
+	}
+	t.signed = compact[:last]
 	return t, nil
 }
 
+// jsonObject decodes those members of an object that it has a place for. A struct would
+// do, but for the names that it lacks: json folds the case of each, letter by letter.
+type jsonObject map[string]json.UnmarshalerFrom
+
+func (o jsonObject) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if _, err := dec.ReadToken(); err != nil {
+		return err
+	}
+	var name []byte
+	for dec.PeekKind() != '}' {
+		quoted, err := dec.ReadValue()
+		if err != nil {
+			return err
+		}
+		name, _ = jsontext.AppendUnquote(name[:0], quoted)
+		if place := o[string(name)]; place != nil {
+			err = place.UnmarshalJSONFrom(dec)
+		} else {
+			err = dec.SkipValue()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err := dec.ReadToken()
+	return err
+}
+
 // jsonValue is a member's value as it was sent: unlike a Go type it tells null
-// and a wrong type from absence.
+// and a wrong type from absence. Of all but strings and numbers it keeps the kind only.
 type jsonValue struct {
 	kind   jsontext.Kind // 0: absent
 	str    string
 	number float64
-	raw    jsontext.Value // of everything but strings and numbers
 }
 
 func (v *jsonValue) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	v.kind = dec.PeekKind()
 	if v.kind != '"' && v.kind != '0' {
-		raw, err := dec.ReadValue()
-		v.raw = raw.Clone()
-		return err
+		return dec.SkipValue()
 	}
 	token, err := dec.ReadToken()
 	if err != nil {
@@ -77,26 +117,55 @@ func (v *jsonValue) present() bool { return v.kind != 0 }
 // text returns a string's value; any other kind is not ok.
 func (v *jsonValue) text() (s string, ok bool) { return v.str, v.kind == '"' }
 
-// texts returns the elements of an array of strings, or the one string.
-func (v *jsonValue) texts() (list []string, ok bool) {
-	if s, ok := v.text(); ok {
-		return []string{s}, true
+// audience is aud: a string, or an array of strings.
+type audience struct {
+	list    []string // at most maxAudiences
+	valid   bool     // it is one of the two
+	tooMany bool     // the array has more: they are skipped
+}
+
+func (a *audience) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	a.valid = true
+	if dec.PeekKind() != '[' {
+		return a.add(dec)
 	}
-	if v.kind != '[' {
-		return nil, false
+	if _, err := dec.ReadToken(); err != nil {
+		return err
 	}
-	var values []jsonValue
-	if err := json.Unmarshal(v.raw, &values); err != nil {
-		return nil, false
-	}
-	for _, value := range values {
-		s, ok := value.text()
-		if !ok {
-			return nil, false
+	for dec.PeekKind() != ']' && !a.tooMany {
+		if err := a.add(dec); err != nil {
+			return err
 		}
-		list = append(list, s)
 	}
-	return list, true
+	for inside := dec.StackDepth(); dec.StackDepth() >= inside; {
+		if _, err := dec.ReadToken(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *audience) add(dec *jsontext.Decoder) error {
+	if len(a.list) == maxAudiences {
+		a.tooMany = true
+		return nil
+	}
+	var v jsonValue
+	err := v.UnmarshalJSONFrom(dec)
+	s, ok := v.text()
+	a.list, a.valid = append(a.list, s), a.valid && ok
+	return err
+}
+
+// actor is act.sub. The tenant's script can write anything into act, and nothing is
+// decided by it: what has another shape is no actor.
+type actor struct{ subject jsonValue }
+
+func (a *actor) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if dec.PeekKind() != '{' {
+		return dec.SkipValue()
+	}
+	return jsonObject{"sub": &a.subject}.UnmarshalJSONFrom(dec)
 }
 
 // Beyond the year 9999 a time can't be written in RFC 3339, nor by time.Time's MarshalJSON.

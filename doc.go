@@ -17,14 +17,15 @@
 // # What is checked
 //
 // One Authorization header with one Bearer token (RFC 6750, section 2.1); a JWT
-// of at most 16 KiB in strict encoding, without duplicate members; the type
-// at+jwt, so that ID tokens don't pass (RFC 9068, section 4); an algorithm out of
-// ES384, ES256, ES512 and RS256 that fits the key; no critical extension; issuer,
-// audience, exp, nbf and iat; sub and client_id; that the token is not bound to a
-// sender's key; and the signature, by a key that Logto publishes now or published
-// at most 24 hours ago, while it can't be reached. No setting takes one of these
-// checks away, and a token that is remembered is still judged by its times, its key
-// and [Config].Check on every request.
+// of at most 16 KiB in strict encoding, without duplicate members, at most 32 deep
+// and of at most 1,000 members; the type at+jwt, so that ID tokens don't pass (RFC
+// 9068, section 4); an algorithm out of ES384, ES256, ES512 and RS256 that fits the
+// key; no critical extension; issuer, audience (one of at most 16), exp, nbf and iat;
+// sub and client_id; that the token is not bound to a sender's key; and the
+// signature, by a key that Logto publishes now or published at most 24 hours ago,
+// while it can't be reached. No setting takes one of these checks away, and a token
+// that is remembered is still judged by its times, its key and [Config].Check on
+// every request.
 //
 // # What is not checked
 //

@@ -215,6 +215,8 @@ var (
 	severalHeaders    = refusal{ErrMalformed, 400, codeInvalidRequest, "request", "more than one Authorization header"}
 	malformedHeader   = refusal{ErrMalformed, 400, codeInvalidRequest, "request", "the Authorization header does not hold exactly one token after Bearer"}
 	tokenTooLong      = refusal{ErrMalformed, 401, codeInvalidToken, "malformed", "the token is longer than 16 KiB"}
+	tooDeep           = refusal{ErrMalformed, 401, codeInvalidToken, "malformed", "the token's JSON is nested more than 32 deep"}
+	tooManyMembers    = refusal{ErrMalformed, 401, codeInvalidToken, "malformed", "the token's header and payload have more than 1,000 members"}
 	malformedToken    = refusal{ErrMalformed, 401, codeInvalidToken, "malformed", "the token is not a well-formed JWT"}
 	criticalHeader    = refusal{ErrMalformed, 401, codeInvalidToken, "malformed", "the token's header has a crit member, and no extension is known here"}
 	noKeyID           = refusal{ErrMalformed, 401, codeInvalidToken, "malformed", "the token's header names no key: its kid is missing, empty or not a string"}
@@ -228,6 +230,7 @@ var (
 	notYetValid       = refusal{ErrNotYetValid, 401, codeInvalidToken, "not_yet_valid", "the token is not valid yet"}
 	wrongIssuer       = refusal{ErrWrongIssuer, 401, codeInvalidToken, "issuer", "the token is from another issuer"}
 	wrongAudience     = refusal{ErrWrongAudience, 401, codeInvalidToken, "audience", "the token is for another audience"}
+	tooManyAudiences  = refusal{ErrWrongAudience, 401, codeInvalidToken, "audience", "the token has more than 16 audiences"}
 	contradiction     = refusal{ErrInvalidClaim, 401, codeInvalidToken, "claims", "the token's organization_id contradicts its audience"}
 	senderConstrained = refusal{ErrSenderConstrained, 401, codeInvalidToken, "sender_constrained", "the token is bound to a key of its sender (cnf), which is not supported"}
 	refusedByCheck    = refusal{ErrRefusedByCheck, 401, codeInvalidToken, "check", "the token was refused"}

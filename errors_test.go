@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +43,9 @@ func TestAnswers(t *testing.T) {
 		{"several values", handler, []string{"Bearer x y"}, 400, `Bearer error="invalid_request"`, "invalid_request"},
 		{"opaque", handler, []string{"Bearer x"}, 401, "Bearer error=\"invalid_token\", error_description=\"opaque token: request it with the `resource` parameter\"", "invalid_token"},
 		{"expired", handler, bearer(logtotest.Token{Lifetime: -time.Hour}), 401, `Bearer error="invalid_token", error_description="the token expired"`, "invalid_token"},
+		{"too deep", handler, with(logto, "x", json.RawMessage(strings.Repeat("[", 32)+strings.Repeat("]", 32))), 401, `Bearer error="invalid_token", error_description="the token's JSON is nested more than 32 deep"`, "invalid_token"},
+		{"too many members", handler, with(logto, "x", json.RawMessage(`[`+strings.Repeat(`{"y":0},`, 1000)+`0]`)), 401, `Bearer error="invalid_token", error_description="the token's header and payload have more than 1,000 members"`, "invalid_token"},
+		{"too many audiences", handler, with(logto, "aud", slices.Repeat([]string{guardtest.Shopping}, 17)), 401, `Bearer error="invalid_token", error_description="the token has more than 16 audiences"`, "invalid_token"},
 		{"a scope is missing", scoped, bearer(logtotest.Token{Scopes: []string{"read:products"}}), 403, `Bearer error="insufficient_scope", scope="read:products write:products"`, "insufficient_scope"},
 		{"another organization", organized, bearer(logtotest.Token{OrganizationID: "other"}), 403, `Bearer error="insufficient_scope"`, "insufficient_scope"},
 		{"no keys", guardtest.NewGuard(t, down, downClock).Handler(guardtest.NoContent), bearer(logtotest.Token{}), 503, "", "temporarily_unavailable"},
@@ -72,6 +77,11 @@ func TestAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// with is the header for a token with one more claim.
+func with(logto *logtotest.Server, name string, value any) []string {
+	return []string{"Bearer " + logto.Mint(logtotest.Token{}, guardtest.Claim(name, value))}
 }
 
 func TestChallenge(t *testing.T) {

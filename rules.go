@@ -23,30 +23,24 @@ type header struct{ algorithm, kid string }
 // parseHeader never looks at jku, x5u, jwk or x5c: a token does not choose its
 // own key (RFC 8725, section 3.10).
 func parseHeader(data []byte) (h header, e *Error) {
-	var members struct {
-		Typ  jsonValue `json:"typ"`
-		Alg  jsonValue `json:"alg"`
-		Crit jsonValue `json:"crit"`
-		Kid  jsonValue `json:"kid"`
-	}
+	var typ, alg, crit, kid jsonValue
+	members := jsonObject{"typ": &typ, "alg": &alg, "crit": &crit, "kid": &kid}
 	if err := strict.UnmarshalObject(data, &members); err != nil {
 		return h, malformedToken.because(err)
 	}
-	if typ, _ := members.Typ.text(); !isAccessToken(typ) {
+	if s, _ := typ.text(); !isAccessToken(s) {
 		return h, notAccessToken.because(nil)
 	}
-	algorithm, _ := members.Alg.text()
-	if !slices.Contains(algorithms, algorithm) {
+	if h.algorithm, _ = alg.text(); !slices.Contains(algorithms, h.algorithm) {
 		return h, wrongAlgorithm.because(nil)
 	}
-	if members.Crit.present() {
+	if crit.present() {
 		return h, criticalHeader.because(nil)
 	}
-	kid, _ := members.Kid.text()
-	if kid == "" {
+	if h.kid, _ = kid.text(); h.kid == "" {
 		return h, noKeyID.because(nil)
 	}
-	return header{algorithm: algorithm, kid: kid}, nil
+	return h, nil
 }
 
 // isAccessToken tells access tokens from ID tokens, which the same key signs
@@ -69,28 +63,25 @@ type policy struct {
 
 // payload are the members that are judged or offered by Claims.
 type payload struct {
-	Issuer         jsonValue `json:"iss"`
-	Audience       jsonValue `json:"aud"`
-	ExpiresAt      jsonValue `json:"exp"`
-	NotBefore      jsonValue `json:"nbf"`
-	IssuedAt       jsonValue `json:"iat"`
-	Subject        jsonValue `json:"sub"`
-	ClientID       jsonValue `json:"client_id"`
-	Scope          jsonValue `json:"scope"`
-	OrganizationID jsonValue `json:"organization_id"`
-	Confirmation   jsonValue `json:"cnf"`
-	ID             jsonValue `json:"jti"`
-	Actor          jsonValue `json:"act"`
+	issuer, expiresAt, notBefore, issuedAt, subject, clientID jsonValue
+	scope, organizationID, confirmation, id                   jsonValue
+	audience                                                  audience
+	actor                                                     actor
 }
 
 // judge makes Claims of a token's payload if they are valid for this API, now.
 func (p *policy) judge(data []byte, issuer *string) (*Claims, *Error) {
 	var in payload
-	if err := strict.UnmarshalObject(data, &in); err != nil {
+	members := jsonObject{
+		"iss": &in.issuer, "aud": &in.audience, "exp": &in.expiresAt, "nbf": &in.notBefore, "iat": &in.issuedAt,
+		"sub": &in.subject, "client_id": &in.clientID, "scope": &in.scope, "organization_id": &in.organizationID,
+		"cnf": &in.confirmation, "jti": &in.id, "act": &in.actor,
+	}
+	if err := strict.UnmarshalObject(data, &members); err != nil {
 		return nil, malformedToken.because(err)
 	}
 	c := &Claims{payload: data}
-	c.issuer, _ = in.Issuer.text()
+	c.issuer, _ = in.issuer.text()
 	*issuer = c.issuer
 	if e := p.judgeOrigin(&in, c); e != nil {
 		return nil, e
@@ -101,23 +92,26 @@ func (p *policy) judge(data []byte, issuer *string) (*Claims, *Error) {
 	if e := judgeParties(&in, c); e != nil {
 		return nil, e
 	}
-	c.id, _ = in.ID.text()
-	c.actor = actor(in.Actor.raw)
+	c.id, _ = in.id.text()
+	c.actor, _ = in.actor.subject.text()
 	return c, nil
 }
 
 // judgeOrigin: who issued the token, and for whom.
 func (p *policy) judgeOrigin(in *payload, c *Claims) *Error {
-	if _, ok := in.Issuer.text(); !ok {
+	if _, ok := in.issuer.text(); !ok {
 		return wrongIssuer.because(ErrInvalidClaim)
 	}
 	if !slices.Contains(p.issuers, c.issuer) {
 		return wrongIssuer.because(nil)
 	}
-	var ok bool
-	if c.audience, ok = in.Audience.texts(); !ok {
+	switch {
+	case in.audience.tooMany:
+		return tooManyAudiences.because(nil)
+	case !in.audience.valid:
 		return wrongAudience.because(ErrInvalidClaim)
 	}
+	c.audience = in.audience.list
 	accepted := false
 	for _, audience := range c.audience {
 		accepted = accepted || slices.Contains(p.audience, audience)
@@ -141,7 +135,7 @@ func (p *policy) judgeOrigin(in *payload, c *Claims) *Error {
 
 func (p *policy) judgeTimes(in *payload, c *Claims) *Error {
 	var ok bool
-	if c.expiresAt, ok = in.ExpiresAt.instant(); !ok {
+	if c.expiresAt, ok = in.expiresAt.instant(); !ok {
 		return wrongClaim("exp")
 	}
 	now := p.now()
@@ -150,8 +144,8 @@ func (p *policy) judgeTimes(in *payload, c *Claims) *Error {
 		return expired.because(nil)
 	}
 	var from time.Time
-	if in.NotBefore.present() {
-		notBefore, ok := in.NotBefore.instant()
+	if in.notBefore.present() {
+		notBefore, ok := in.notBefore.instant()
 		if !ok {
 			return wrongClaim("nbf")
 		}
@@ -159,7 +153,7 @@ func (p *policy) judgeTimes(in *payload, c *Claims) *Error {
 			return notYetValid.because(nil)
 		}
 	}
-	if c.issuedAt, ok = in.IssuedAt.instant(); !ok {
+	if c.issuedAt, ok = in.issuedAt.instant(); !ok {
 		return wrongClaim("iat")
 	}
 	issued := c.issuedAt.Add(-max(p.skew, maxIssuedAhead))
@@ -175,20 +169,20 @@ func (p *policy) judgeTimes(in *payload, c *Claims) *Error {
 
 // judgeParties: who may do what, and where.
 func judgeParties(in *payload, c *Claims) *Error {
-	if c.subject, _ = in.Subject.text(); c.subject == "" {
+	if c.subject, _ = in.subject.text(); c.subject == "" {
 		return wrongClaim("sub")
 	}
-	if c.clientID, _ = in.ClientID.text(); c.clientID == "" {
+	if c.clientID, _ = in.clientID.text(); c.clientID == "" {
 		return wrongClaim("client_id")
 	}
-	if in.Scope.present() {
+	if in.scope.present() {
 		var ok bool
-		if c.scope, ok = in.Scope.text(); !ok {
+		if c.scope, ok = in.scope.text(); !ok {
 			return wrongClaim("scope")
 		}
 	}
-	if in.OrganizationID.present() {
-		id, _ := in.OrganizationID.text()
+	if in.organizationID.present() {
+		id, _ := in.organizationID.text()
 		switch {
 		case id == "":
 			return wrongClaim("organization_id")
@@ -198,25 +192,9 @@ func judgeParties(in *payload, c *Claims) *Error {
 		}
 		c.organization = id
 	}
-	if in.Confirmation.present() {
+	if in.confirmation.present() {
 		// Only its sender may use such a token (RFC 7800), and who that is can't be told here.
 		return senderConstrained.because(nil)
 	}
 	return nil
-}
-
-// actor is act.sub. The tenant's script can write anything into act, and nothing
-// is decided by it: what has another shape is no actor.
-func actor(act []byte) string {
-	if act == nil {
-		return ""
-	}
-	var members struct {
-		Subject jsonValue `json:"sub"`
-	}
-	if strict.UnmarshalObject(act, &members) != nil {
-		return ""
-	}
-	subject, _ := members.Subject.text()
-	return subject
 }

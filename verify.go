@@ -142,7 +142,7 @@ func (v *verifier) checkSignature(ctx context.Context, token string, t token, cl
 		return nil, e
 	}
 	v.signaturesChecked.Add(1)
-	correct := claims.key.Verify(t.signed, t.signature)
+	correct := claims.key.Verify([]byte(t.signed), t.signature)
 	turn.verdict(correct)
 	if !correct {
 		return nil, wrongSignature.because(nil)

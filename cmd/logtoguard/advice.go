@@ -73,6 +73,8 @@ func adviseMalformed(q *inquiry) []string {
 	switch t := q.token; {
 	case t.size > maxRead:
 		return one("it is longer than any token of Logto: is it one? Custom claims have to fit into 16 KiB with the rest")
+	case t.tooDeep(), t.tooMany():
+		return one("Logto's own claims are few, and hardly nested: the rest is from the tenant's custom-claims script, fix it there")
 	case t.looksWhole() && t.header.has("crit"):
 		return one("its header demands an extension (crit), which Logto never does: it was not issued by Logto")
 	case t.looksWhole() && t.header.text("kid") == "":

@@ -11,6 +11,9 @@ import (
 const organizationPrefix = "urn:logto:organization:"
 
 func adviseAudience(q *inquiry) []string {
+	if n := len(elements(q.token.claims.get("aud"))); n > maxAudiences {
+		return one("aud holds %d elements, and no more than %d are taken: Logto's tokens are for one API", n, maxAudiences)
+	}
 	found, ok := q.token.claims.texts("aud")
 	if !ok || len(found) == 0 {
 		return one("aud has to be a string or an array of strings, as Logto writes it")

@@ -24,7 +24,7 @@ type check struct {
 // route asks for.
 var checks = []check{
 	{"form", []error{logtoguard.ErrNoToken, logtoguard.ErrOpaqueToken, logtoguard.ErrMalformed}, isUnreadable,
-		always("three parts of strict base64url, a JSON object in the first, at most 16 KiB"), form},
+		always("three parts of strict base64url, a JSON object in the first, at most 16 KiB, 32 levels and 1,000 members"), form},
 	{"typ", []error{logtoguard.ErrNotAccessToken}, nil,
 		always("at+jwt"), inHeader("typ")},
 	{"alg", []error{logtoguard.ErrWrongAlgorithm}, hasOtherAlgorithm,

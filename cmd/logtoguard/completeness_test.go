@@ -84,7 +84,7 @@ func TestChecksAreInTheLibrarysOrder(t *testing.T) {
 	for _, c := range checks {
 		order = append(order, c.name)
 	}
-	require.Len(t, rows, 16)
+	require.Len(t, rows, 17)
 	for _, i := range rows {
 		for _, j := range rows {
 			one, other := refusals[i], refusals[j]

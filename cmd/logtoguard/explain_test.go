@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +37,11 @@ var refusals = []struct {
 	{"another scheme", nil, instead("Basic dTpw"), nil, logtoguard.ErrOpaqueToken, "form", "this is no token"},
 	{"binary", nil, instead("\x00\xff"), nil, logtoguard.ErrOpaqueToken, "form", "this is no token"},
 	{"too long", nil, func(s string) string { return s + strings.Repeat("A", 16<<10) }, nil, logtoguard.ErrMalformed, "form", "16 KiB"},
+	{"deep", edits(set("deep", json.RawMessage(strings.Repeat("[", 32)+strings.Repeat("]", 32)))), nil, nil, logtoguard.ErrMalformed, "form", "custom-claims script"},
+	{"many members", edits(set("many", many(1000))), nil, nil, logtoguard.ErrMalformed, "form", "custom-claims script"},
+	{"many members of the header", edits(setHeader("many", many(1000))), nil, nil, logtoguard.ErrMalformed, "form", "custom-claims script"},
+	{"deep, and another typ", edits(set("deep", json.RawMessage(strings.Repeat("[", 32)+strings.Repeat("]", 32))), setHeader("typ", "JWT")), nil, nil,
+		logtoguard.ErrMalformed, "form", "custom-claims script"},
 	{"critical", edits(setHeader("crit", []string{"b64"})), nil, nil, logtoguard.ErrMalformed, "crit", "crit"},
 	{"no kid", edits(setHeader("kid", nil)), nil, nil, logtoguard.ErrMalformed, "kid", "names no key"},
 	{"ID token", edits(setHeader("typ", nil), set("client_id", nil), set("aud", "webshop")), nil, nil, logtoguard.ErrNotAccessToken, "typ",
@@ -61,6 +68,8 @@ var refusals = []struct {
 	{"scheme", edits(set("aud", "http://shopping.api")), nil, nil, logtoguard.ErrWrongAudience, "aud", "http and https"},
 	{"another API", edits(set("aud", "https://other.api")), nil, nil, logtoguard.ErrWrongAudience, "aud", "resource=https://shopping.api"},
 	{"the application", edits(set("aud", "shop")), nil, nil, logtoguard.ErrWrongAudience, "aud", "the application itself"},
+	{"many audiences", edits(set("aud", slices.Repeat([]string{shopping}, 17))), nil, nil, logtoguard.ErrWrongAudience, "aud", "aud holds 17 elements"},
+	{"many odd audiences", edits(set("aud", slices.Repeat([]int{0}, 17))), nil, nil, logtoguard.ErrWrongAudience, "aud", "aud holds 17 elements"},
 	{"no audience", edits(set("aud", 7)), nil, nil, logtoguard.ErrWrongAudience, "aud", "a string or an array of strings"},
 	{"organization token", edits(set("aud", "urn:logto:organization:acme")), nil, nil, logtoguard.ErrWrongAudience, "aud", "-organization-tokens instead"},
 	{"no organization token", nil, nil, []string{"-organization-tokens"}, logtoguard.ErrWrongAudience, "aud", "no organization token"},
@@ -88,6 +97,15 @@ var refusals = []struct {
 	{"scope is missing", nil, nil, []string{"-scope", "read:products write:products"}, logtoguard.ErrInsufficientScope, "scopes needed", "missing: write:products."},
 	{"scope of an organization", edits(set("organization_id", "acme")), nil, []string{"-scope", "read:products"},
 		logtoguard.ErrInsufficientScope, "scopes needed", "-organization acme"},
+}
+
+// many is an object with n members.
+func many(n int) map[string]int {
+	members := map[string]int{}
+	for i := range n {
+		members[strconv.Itoa(i)] = i
+	}
+	return members
 }
 
 func edits(list ...func(*logtotest.Draft)) []func(*logtotest.Draft) { return list }

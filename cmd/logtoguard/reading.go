@@ -10,10 +10,17 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/logtoguard/logtoguard/internal/strict"
 )
 
-// maxRead is the longest token that a guard takes.
-const maxRead = 16 << 10
+// What a guard takes: longer tokens are not read here either.
+const (
+	maxRead      = 16 << 10
+	maxDepth     = 32
+	maxMembers   = 1000
+	maxAudiences = 16
+)
 
 // reading is what a token seems to say. It is for display and for advice: nothing
 // is judged by it, and nobody has verified it.
@@ -25,6 +32,8 @@ type reading struct {
 	claims    object
 	signature int  // bytes
 	encoded   bool // all parts are strict base64url
+	depth     int  // of the objects and arrays in header and claims
+	members   int  // of all objects in header and claims
 }
 
 // token68 is that of RFC 9110, section 11.2.
@@ -43,6 +52,10 @@ func read(token string) (r reading) {
 	header, errHeader := decode(r.parts[0])
 	claims, errClaims := decode(r.parts[1])
 	r.header, r.claims = readObject(header), readObject(claims)
+	for _, part := range [][]byte{header, claims} {
+		depth, members := strict.Measure(part)
+		r.depth, r.members = max(r.depth, depth), r.members+members
+	}
 	if len(r.parts) == 3 {
 		signature, err := decode(r.parts[2])
 		r.signature = len(signature)
@@ -54,7 +67,13 @@ func read(token string) (r reading) {
 func decode(part string) ([]byte, error) { return base64.RawURLEncoding.Strict().DecodeString(part) }
 
 // looksWhole reports whether a guard would get as far as the header's members.
-func (r reading) looksWhole() bool { return r.encoded && r.header.strict }
+func (r reading) looksWhole() bool {
+	return r.encoded && r.header.strict && !r.tooDeep() && !r.tooMany()
+}
+
+func (r reading) tooDeep() bool { return r.encoded && r.depth > maxDepth }
+
+func (r reading) tooMany() bool { return r.encoded && r.members > maxMembers }
 
 // form describes the token without showing it.
 func (r reading) form() string {
@@ -68,6 +87,10 @@ func (r reading) form() string {
 		return fmt.Sprintf("%d parts", dots+1)
 	case !r.encoded:
 		return "three parts, not all of them base64url"
+	case r.tooDeep():
+		return fmt.Sprintf("objects and arrays nested %d deep", r.depth)
+	case r.tooMany():
+		return fmt.Sprintf("%d members in header and claims", r.members)
 	case !r.header.strict:
 		return "a header that is " + r.header.fault()
 	}

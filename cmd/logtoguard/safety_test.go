@@ -114,7 +114,8 @@ func TestDeepClaims(t *testing.T) {
 	deep := json.RawMessage(strings.Repeat("[", 5000) + strings.Repeat("]", 5000))
 	token := logto.Mint(logtotest.Token{}, set("deep", deep))
 	out := session{stdin: token}.run(t, "explain", "-endpoint", logto.Endpoint(), "-audience", shopping, "-json")
-	assert.Equal(t, fine, out.status)
+	assert.Equal(t, refused, out.status)
+	assert.Contains(t, out.stdout, "nested 5001 deep")
 	assert.Less(t, len(out.stdout), 20<<10)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ func Encodings(logto *logtotest.Server) []Verdict {
 	header, payload := Decode(parts[0]), Decode(parts[1])
 	sign := logto.Key().Sign
 	malformed := logtoguard.ErrMalformed
+	left := 1000 - count(header) - count(payload)
 	long := func(size int) string {
 		token := func(n int) string {
 			return logto.Mint(logtotest.Token{Subject: "shop", Claims: map[string]any{"pad": strings.Repeat("x", n)}})
@@ -78,8 +80,49 @@ func Encodings(logto *logtotest.Server) []Verdict {
 		{"single quotes", sign(header, bytes.ReplaceAll(payload, []byte(`"`), []byte(`'`))), malformed},
 		{"trailing comma", sign(header, append(payload[:len(payload)-1:len(payload)-1], ",}"...)), malformed},
 		{"a comment", sign(header, with(payload, `/**/"x":1`)), malformed},
-		{"deep nesting", sign(header, with(payload, `"x":`+strings.Repeat("[", 5000)+strings.Repeat("]", 5000))), nil},
+		{"arrays 32 deep in the payload", sign(header, with(payload, `"x":`+nested("[", 31, "]"))), nil},
+		{"arrays 33 deep in the payload", sign(header, with(payload, `"x":`+nested("[", 32, "]"))), malformed},
+		{"arrays 32 deep in the header", sign(with(header, `"x":`+nested("[", 31, "]")), payload), nil},
+		{"arrays 33 deep in the header", sign(with(header, `"x":`+nested("[", 32, "]")), payload), malformed},
+		{"objects 32 deep", sign(header, with(payload, `"x":`+nested(`{"y":`, 30, "}", "{}"))), nil},
+		{"objects 33 deep", sign(header, with(payload, `"x":`+nested(`{"y":`, 31, "}", "{}"))), malformed},
+		{"arrays and objects 32 deep in act", sign(header, with(payload, `"act":`+nested(`[{"y":`, 15, "}]", "[]"))), nil},
+		{"arrays and objects 33 deep in act", sign(header, with(payload, `"act":`+nested(`[{"y":`, 16, "}]"))), malformed},
+		{"arrays 5,000 deep", sign(header, with(payload, `"x":`+nested("[", 5000, "]"))), malformed},
+		{"arrays side by side", sign(header, with(payload, `"x":[`+strings.Repeat("[],", 3000)+"0]")), nil},
+		{"1,000 members", sign(header, with(payload, numbered(left))), nil},
+		{"1,001 members", sign(header, with(payload, numbered(left+1))), malformed},
+		{"1,000 members, half of them in the header", sign(with(header, numbered(500)), with(payload, numbered(left-500))), nil},
+		{"1,001 members, half of them in the header", sign(with(header, numbered(501)), with(payload, numbered(left-500))), malformed},
+		{"1,001 members, nearly all of them in the header", sign(with(header, numbered(left+1)), payload), malformed},
+		{"1,000 members at two depths", sign(header, with(payload, `"x":[{`+numbered(left-201)+`},{`+numbered(100)+`},{`+numbered(100)+`}]`)), nil},
+		{"1,001 members at two depths", sign(header, with(payload, `"x":[{`+numbered(left-200)+`},{`+numbered(100)+`},{`+numbered(100)+`}]`)), malformed},
+		{"brackets and colons in strings", sign(header, with(payload, `"`+strings.Repeat("[{:", 500)+`":"\"`+strings.Repeat(`[{:\\\"`, 500)+`"`)), nil},
+		{"one name in many objects", sign(header, with(payload, `"x":[`+strings.Repeat(`{"iss":{"iss":0}},`, 400)+"0]")), nil},
 	}
+}
+
+// nested is what is in the middle, with opening and closing texts around it.
+func nested(opening string, times int, closing string, middle ...string) string {
+	return strings.Repeat(opening, times) + strings.Join(middle, "") + strings.Repeat(closing, times)
+}
+
+// numbered are members under different names.
+func numbered(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf(`"%d":0`, i)
+	}
+	return strings.Join(list, ",")
+}
+
+// count is how many members an object has that holds no other.
+func count(object []byte) int {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(object, &members); err != nil {
+		panic(err)
+	}
+	return len(members)
 }
 
 // Headers returns tokens with unusual headers.
@@ -150,6 +193,9 @@ func Payloads(logto *logtotest.Server) []Verdict {
 		{"aud of another API", set("aud", "https://other.api"), logtoguard.ErrWrongAudience},
 		{"aud with a slash", set("aud", Shopping+"/"), logtoguard.ErrWrongAudience},
 		{"aud among others", set("aud", []string{"https://other.api", Shopping}), nil},
+		{"aud the last of 16", set("aud", among(15)), nil},
+		{"aud the last of 17", set("aud", among(16)), logtoguard.ErrWrongAudience},
+		{"aud the first of 17", set("aud", append([]string{Shopping}, among(15)...)), logtoguard.ErrWrongAudience},
 		{"aud with a number among it", set("aud", []any{Shopping, 1}), logtoguard.ErrWrongAudience},
 		{"aud with an array in it", set("aud", []any{[]string{Shopping}}), logtoguard.ErrWrongAudience},
 		{"aud an empty array", set("aud", []string{}), logtoguard.ErrWrongAudience},
@@ -212,6 +258,15 @@ func Payloads(logto *logtotest.Server) []Verdict {
 		}
 	}
 	return list
+}
+
+// among is the right audience after n others.
+func among(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("https://%d.api", i)
+	}
+	return append(list, Shopping)
 }
 
 // Signatures returns tokens with wrong signatures.

@@ -1,9 +1,11 @@
 package strict
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/assert"
 )
 
@@ -24,6 +26,65 @@ func TestUnmarshalObject(t *testing.T) {
 	}
 	assert.NoError(t, UnmarshalObject([]byte(`{"A":2,"a":1}`), &named))
 	assert.Equal(t, 1, named.A, "names match exactly")
+}
+
+func TestMeasure(t *testing.T) {
+	for text, want := range map[string][2]int{
+		`0`: {0, 0}, `{}`: {1, 0}, `[]`: {1, 0}, `{"a":1}`: {1, 1}, `[[],[[]],[]]`: {3, 0}, `{"a":{"b":[{"c":1,"d":2}]},"e":3}`: {4, 5},
+		`{"{[:":"{[:","\"{[:":"\\","\\":"\\\"{[:"}`: {1, 3}, ` { "a" : { } } `: {2, 1},
+		// No JSON:
+		``: {0, 0}, `}}}{`: {0, 0}, `}{{`: {1, 0}, `:::`: {0, 3}, `{"a:{`: {1, 0}, `{"\`: {1, 0}, `"`: {0, 0}, `[{[{`: {4, 0},
+	} {
+		depth, members := Measure([]byte(text))
+		assert.Equal(t, want, [2]int{depth, members}, text)
+	}
+}
+
+// What is decoded is what jsontext, asked to refuse duplicates, takes for an object.
+func agree(t *testing.T, text []byte) {
+	t.Helper()
+	var ours, theirs any
+	err := UnmarshalObject(text, &ours)
+	want := json.Unmarshal(text, &theirs)
+	if _, isObject := theirs.(map[string]any); want == nil && isObject {
+		assert.NoError(t, err, "%q", text)
+		assert.Equal(t, theirs, ours, "%q", text)
+	} else {
+		assert.Error(t, err, "%q: %v", text, want)
+	}
+}
+
+func TestDuplicates(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	names := []string{`"a"`, `"b"`, `"\u0061"`, `"\u0062"`, `""`, `"\\"`, `"\""`, `":"`, `"é"`, `"\u00e9"`, `"{"`, `"}"`, `"["`, "\"\xff\"", `"a`, `a`}
+	var value func(depth int) string
+	value = func(depth int) string {
+		var parts []string
+		n := random.IntN(4)
+		switch kind := random.IntN(4); {
+		case depth == 0 || kind == 0:
+			return []string{`0`, `"a"`, `null`, `"\\"`, `"\":"`}[random.IntN(5)]
+		case kind == 1:
+			for range n {
+				parts = append(parts, value(depth-1))
+			}
+			return "[" + strings.Join(parts, ",") + "]"
+		}
+		for range n {
+			parts = append(parts, names[random.IntN(len(names))]+":"+value(depth-1))
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	}
+	for range 20_000 {
+		agree(t, []byte(value(4)))
+	}
+}
+
+func FuzzUnmarshalObject(f *testing.F) {
+	for _, text := range []string{`{}`, `{"a":1,"\u0061":2}`, `{"a":{"b":1},"b":2}`, `{"a":{"a":1,"b":[{"a":1},{"a":1}]}}`, `{"a":1,"b":{"c":1,"c":1}}`, `{:}`, `}:`, `{"\`, `{"a`, `:`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(agree)
 }
 
 func TestDecodeBase64URL(t *testing.T) {

@@ -3,6 +3,7 @@ package attacks_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/big"
 	"math/rand/v2"
 	"slices"
@@ -38,6 +39,7 @@ var oddValues = []string{
 	`"urn:logto:organization:acme"`, `["https://shopping.api","urn:logto:organization:acme"]`, `"urn:logto:organization:"`, `"acme"`,
 	`"https\u003a//shopping.api"`,
 	"\"x\x00\"", "\"x\n\"", "\"\xff\"", "\"\xed\xa0\x80\"", `"\ud800"`, `"\udc00\ud800"`, `"\ud83d\ude00"`,
+	audiences(15), audiences(16), audiences(17), `[` + strings.Repeat(`0,`, 16) + `0]`, arrays(31), arrays(32),
 	`1795348800`, `1795348800.75`, `"1795348800"`, `1795348795`, `1795348860`, `1795348861`, `99999999999999999999999`, `-0`,
 }
 
@@ -58,12 +60,28 @@ func mutations(o object) []object {
 	for _, extra := range []member{
 		{`"crit"`, `[]`}, {`"crit"`, `["exp"]`}, {`"cnf"`, `{"jkt":"x"}`}, {`"cnf"`, `null`}, {`"organization_id"`, `"acme"`},
 		{`"nbf"`, `1795348800`}, {`"nbf"`, `1795348805`}, {`"nbf"`, `1795348806`}, {`"nbf"`, `"1"`}, {`"jwk"`, `{}`}, {`"x"`, `{"y":1,"y":2}`}, {`"x"`, `{"y":1,"\u0079":2}`},
-		{`"x"`, strings.Repeat("[", 200) + strings.Repeat("]", 200)},
+		{`"x"`, arrays(200)}, {`"x"`, `{"x":` + arrays(30) + `}`}, {`"x"`, `{"x":` + arrays(31) + `}`}, {`"x"`, `[` + strings.Repeat(arrays(2)+",", 50) + `0]`},
+		{`"x"`, object(numbered(988)).text()}, {`"x"`, object(numbered(989)).text()}, {`"x"`, object(numbered(2000)).text()},
+		{`"x"`, `[` + strings.Repeat(`{"y":0},`, 988) + `{}]`}, {`"x"`, `[` + strings.Repeat(`{"y":0},`, 989) + `{}]`},
+		{`"x"`, `"` + strings.Repeat(`[{\":`, 1001) + `"`}, {`"x"`, `[` + strings.Repeat(`":",`, 1001) + `0]`},
 	} {
 		all = append(all, append(slices.Clone(o), extra))
 	}
 	return all
 }
+
+// numbered are members under different names.
+func numbered(n int) (list object) {
+	for i := range n {
+		list = append(list, member{fmt.Sprintf(`"%d"`, i), "0"})
+	}
+	return list
+}
+
+func arrays(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
+
+// audiences is an array of n, the last of which is right.
+func audiences(n int) string { return `[` + strings.Repeat(`"x",`, n-1) + `"https://shopping.api"]` }
 
 func lookAlikes(name string) []string {
 	quoted := []string{strings.ToUpper(name), strings.ToUpper(name[:1]) + name[1:], name + " ", " " + name, name + `\u0000`, name + "\x00", name + "\xff", strings.ReplaceAll(name, "_", "-")}
@@ -111,6 +129,14 @@ func TestDifferential(t *testing.T) {
 				for _, p := range payloads {
 					judge(header, p)
 				}
+				// The members of both parts count together.
+				for _, total := range []int{1000, 1001} {
+					for _, first := range []int{0, 1, 500} {
+						rest := total - len(header) - len(payload) - first
+						judge(slices.Concat(header, numbered(first)), slices.Concat(payload, numbered(rest)))
+						judge(slices.Concat(header, numbered(rest)), slices.Concat(payload, numbered(first)))
+					}
+				}
 				// The audience names an organization, and organization_id the same, or another.
 				bound := slices.Clone(payload)
 				bound[1].value = `["https://shopping.api","urn:logto:organization:acme"]`
@@ -137,6 +163,11 @@ type ruling struct {
 }
 
 func (r ruling) of(headerText, payloadText string) error {
+	headerDepth, headerMembers := extent(read(headerText))
+	payloadDepth, payloadMembers := extent(read(payloadText))
+	if headerDepth > 32 || payloadDepth > 32 || headerMembers+payloadMembers > 1000 {
+		return logtoguard.ErrMalformed
+	}
 	h, ok := members(headerText)
 	typ, _ := h["typ"].(string)
 	alg, _ := h["alg"].(string)
@@ -184,7 +215,7 @@ func (r ruling) ofClaims(c map[string]any) error {
 	switch {
 	case c["iss"] != r.issuer:
 		return logtoguard.ErrWrongIssuer
-	case !strs || !slices.Contains(audience, guardtest.Shopping):
+	case !strs || len(audience) > 16 || !slices.Contains(audience, guardtest.Shopping):
 		return logtoguard.ErrWrongAudience
 	case !isTime(c["exp"]):
 		return logtoguard.ErrInvalidClaim
@@ -206,6 +237,32 @@ func (r ruling) ofClaims(c map[string]any) error {
 		return logtoguard.ErrSenderConstrained
 	}
 	return nil
+}
+
+// read is what a lenient reader finds; nil if there is nothing.
+func read(text string) (v any) {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	_ = dec.Decode(&v)
+	return v
+}
+
+// extent is how many levels of objects and arrays a value has, and how many members.
+func extent(v any) (depth, members int) {
+	var inner []any
+	switch v := v.(type) {
+	case map[string]any:
+		inner, members = slices.Collect(maps.Values(v)), len(v)
+	case []any:
+		inner = v
+	default:
+		return 0, 0
+	}
+	for _, each := range inner {
+		d, m := extent(each)
+		depth, members = max(depth, d), members+m
+	}
+	return depth + 1, members
 }
 
 // members reads an object token by token, so that it sees duplicates.

@@ -154,6 +154,8 @@ var refusalsOfTokens = func() map[string]int {
 		"no access token: send one as Authorization: Bearer":                                                        401,
 		"the Authorization header does not hold exactly one token after Bearer":                                     400,
 		"the token is longer than 16 KiB":                                                                           401,
+		"the token's JSON is nested more than 32 deep":                                                              401,
+		"the token's header and payload have more than 1,000 members":                                               401,
 		"the token is not a well-formed JWT":                                                                        401,
 		"the token's header has a crit member, and no extension is known here":                                      401,
 		"the token's header names no key: its kid is missing, empty or not a string":                                401,
@@ -167,6 +169,7 @@ var refusalsOfTokens = func() map[string]int {
 		"the token is not valid yet":                                                                                401,
 		"the token is from another issuer":                                                                          401,
 		"the token is for another audience":                                                                         401,
+		"the token has more than 16 audiences":                                                                      401,
 		"the token's organization_id contradicts its audience":                                                      401,
 		"the token is bound to a key of its sender (cnf), which is not supported":                                   401,
 		"the token does not hold the scope that is needed":                                                          403,
@@ -227,14 +230,18 @@ func faultOf(logto *logtotest.Server, header, payload string) string {
 	_, cnf := c["cnf"]
 	_, organization := c["organization_id"]
 	audience, _ := c["aud"].([]any)
+	headerDepth, headerMembers := extent(h)
+	payloadDepth, payloadMembers := extent(c)
 	switch {
+	case max(headerDepth, payloadDepth) > 32 || headerMembers+payloadMembers > 1000:
+		return "a bounded extent"
 	case !strings.EqualFold(strings.TrimPrefix(strings.ToLower(typ), "application/"), "at+jwt"):
 		return "typ"
 	case h["alg"] != logto.Key().Algorithm() || h["kid"] != logto.Key().ID() || crit:
 		return "a right header"
 	case c["iss"] != logto.Endpoint()+"/oidc":
 		return "iss"
-	case c["aud"] != guardtest.Shopping && !slices.Contains(audience, any(guardtest.Shopping)):
+	case len(audience) > 16 || c["aud"] != guardtest.Shopping && !slices.Contains(audience, any(guardtest.Shopping)):
 		return "aud"
 	case !isTime(c["exp"]) || !later(c["exp"], guardtest.Now.Unix()-5):
 		return "exp"

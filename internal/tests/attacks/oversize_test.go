@@ -74,10 +74,11 @@ func TestOversize(t *testing.T) {
 		{"1 MiB of another header", http.Header{"Authorization": {"Bearer " + good}, "X-Large": {strings.Repeat("x", mebibyte)}}, 204},
 		{"10,000 other headers", many("X-%d", 10_000), 204},
 		{"10,000 values of Authorization", many("Authorization%.0d", 10_000), 400},
-		{"claims as deep as they fit", authorization("Bearer " + nested(logto, "x", 5900, 5900)), 204},
+		{"claims as deep as they fit", authorization("Bearer " + nested(logto, "x", 5900, 5900)), 401},
+		{"claims as deep as they may be", authorization("Bearer " + nested(logto, "x", 31, 31)), 204},
 		{"claims that go down and never come up", authorization("Bearer " + nested(logto, "x", 11_800, 0)), 401},
 		{"a deep audience", authorization("Bearer " + nested(logto, "aud", 5900, 5900)), 401},
-		{"a deep actor", authorization("Bearer " + nested(logto, "act", 5900, 5900)), 204},
+		{"a deep actor", authorization("Bearer " + nested(logto, "act", 31, 31)), 204},
 		{"a deep scope", authorization("Bearer " + nested(logto, "scope", 5900, 5900)), 401},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -144,8 +145,10 @@ func TestRefusalsAllocateLittle(t *testing.T) {
 		{"unknown alg", "Bearer " + mint(func(d *logtotest.Draft) { d.Header["alg"] = "HS256" }), "algorithm", 72, 5400},
 		{"forged", "Bearer " + mint(func(d *logtotest.Draft) { d.Key = logtotest.NewKey("ES256") }), "signature", 155, 11_700},
 		{"as long as it may be", "Bearer " + mint(func(d *logtotest.Draft) { d.Claims["iss"], d.Claims["x"] = "", long }), "issuer", 90, 64_000},
-		{"as deep as it may be", "Bearer " + nested(logto, "aud", 5900, 5900), "audience", 90, 113_000},
-		{"many members", "Bearer " + manyMembers(logto), "audience", 2_900, 375_000},
+		{"as deep as it may be", "Bearer " + nested(logto, "aud", 31, 31), "audience", 90, 8000},
+		{"too deep", "Bearer " + nested(logto, "aud", 5900, 5900), "malformed", 60, 30_000},
+		{"as many members as it may have", "Bearer " + manyMembers(logto, 988), "audience", 130, 120_000},
+		{"too many members", "Bearer " + manyMembers(logto, 1400), "malformed", 60, 30_000},
 		{"1 MiB", "Bearer " + strings.Repeat("x", mebibyte), "malformed", 55, 3000},
 		{"1 MiB after a good token", "Bearer " + good + strings.Repeat("A", mebibyte), "malformed", 55, 3000},
 		{"a million dots", "Bearer " + strings.Repeat(".", 1_000_000), "malformed", 55, 3000},
@@ -167,11 +170,11 @@ func TestRefusalsAllocateLittle(t *testing.T) {
 	}
 }
 
-// manyMembers is a token of as many claims as fit, for another audience.
-func manyMembers(logto *logtotest.Server) string {
+// manyMembers is a token with this many claims more than usual, for another audience.
+func manyMembers(logto *logtotest.Server, n int64) string {
 	return logto.Mint(logtotest.Token{}, func(d *logtotest.Draft) {
 		d.Claims["aud"] = "https://other.api"
-		for i := range int64(1400) {
+		for i := range n {
 			d.Claims[strconv.FormatInt(i, 36)] = 0
 		}
 	})
