@@ -62,22 +62,25 @@ func (c *Claims) Issuer() string { return c.get().issuer }
 func (c *Claims) Audience() []string { return slices.Clone(c.get().audience) }
 
 // Scopes returns a copy of the scopes that the token holds, as [Claims.HasScope]
-// decides: none while it is bound to an organization that was not accepted.
+// decides: none while it is bound to an organization that was not accepted, and none
+// of [Config].OrganizationScopes while it is bound to no organization.
 // [Claims.Decode] has what was issued.
 func (c *Claims) Scopes() []string {
 	if c.get().unaccepted() || c.get().scope == "" {
 		return nil
 	}
 	// A space is the only separator: RFC 6749, section 3.3.
-	return strings.FieldsFunc(c.get().scope, func(r rune) bool { return r == ' ' })
+	scopes := strings.FieldsFunc(c.scope, func(r rune) bool { return r == ' ' })
+	return slices.DeleteFunc(scopes, c.lacksOrganization)
 }
 
 // HasScope reports whether the token holds the scope. It is false while the
 // token is bound to an organization that was not accepted: Logto issued its
 // scopes for that organization only. See [RequireOrganization] and
-// [Claims.ForOrganization].
+// [Claims.ForOrganization]. And it is false for [Config].OrganizationScopes while
+// the token is bound to no organization: Logto may have issued them for any.
 func (c *Claims) HasScope(scope string) bool {
-	if c == nil || c.unaccepted() || scope == "" {
+	if c == nil || c.unaccepted() || c.lacksOrganization(scope) || scope == "" {
 		return false
 	}
 	for held, rest := "", c.scope; rest != ""; {
@@ -111,13 +114,20 @@ func (c *Claims) CheckAnyScope(scopes ...string) error {
 	return c.missing(scopes)
 }
 
+// missing refuses for scopes that are not all held. The answer names only those that
+// it helps to ask for: a user who asks again for one that counts in an organization
+// only gets the same token again.
 func (c *Claims) missing(scopes []string) *Error {
+	useful := slices.DeleteFunc(slices.Clone(scopes), c.get().lacksOrganization)
 	kind := insufficientScope
-	if c.get().unaccepted() {
+	switch {
+	case c.get().unaccepted():
 		kind = scopeNotAccepted
+	case len(useful) < len(scopes) && !slices.ContainsFunc(useful, func(scope string) bool { return !c.HasScope(scope) }):
+		kind, useful = organizationOnly, nil
 	}
 	e := c.refuse(kind)
-	e.Scopes = slices.Clone(scopes)
+	e.Scopes = useful
 	return e
 }
 
@@ -129,6 +139,12 @@ func (c *Claims) refuse(kind refusal) *Error {
 }
 
 func (c *Claims) unaccepted() bool { return c.organization != "" && !c.accepted }
+
+// lacksOrganization reports whether the scope counts in an organization only, and the
+// token is bound to none.
+func (c *Claims) lacksOrganization(scope string) bool {
+	return c.organization == "" && c.responder != nil && slices.Contains(c.responder.organizationScopes, scope)
+}
 
 // OrganizationID returns the organization that the token is bound to: by its
 // organization_id claim, or by its audience urn:logto:organization:{id}; else "".

@@ -18,7 +18,8 @@ import (
 
 // Config says whose tokens are accepted, and for which API. Endpoint and
 // Audience (or OrganizationTokens) must be set; the zero value of everything
-// else is the strict one, and no setting takes a check away.
+// else is the strict one, except for OrganizationScopes, and no setting takes a
+// check away.
 type Config struct {
 	// Endpoint is Logto's endpoint, https://{tenant-id}.logto.app or your own
 	// domain: Logto's setting ENDPOINT. Tokens must be issued by Endpoint + "/oidc".
@@ -38,6 +39,14 @@ type Config struct {
 	// urn:logto:organization:{id}, instead of tokens for an API resource.
 	// Audience is empty then.
 	OrganizationTokens bool
+
+	// OrganizationScopes names the permissions of the API resource that an
+	// organization role may hold: a token that is bound to no organization never
+	// holds them here. Logto puts the permissions that a user holds in any
+	// organization into the user's plain tokens too. Default: none, which is not the
+	// strict choice: RequireScope without RequireOrganization then lets in users who
+	// hold the permission in some organization.
+	OrganizationScopes []string
 
 	// JWKSURL is where the keys are fetched. Default: Endpoint + "/oidc/jwks".
 	// Set it where this server reaches Logto under another name than its clients do.
@@ -119,6 +128,10 @@ func (cfg Config) validate() (settings, error) {
 		f.address("JWKSURL", cfg.JWKSURL, "https://tenant-id.logto.app/oidc/jwks", cfg.InsecureHTTP)
 	}
 	f.audience(cfg.Audience, cfg.OrganizationTokens)
+	if cfg.OrganizationTokens && len(cfg.OrganizationScopes) > 0 {
+		f.add("OrganizationScopes and OrganizationTokens exclude each other: leave OrganizationScopes empty, as every organization token is bound to an organization")
+	}
+	f.scopes("OrganizationScopes", cfg.OrganizationScopes)
 	s.metadata = f.metadata(cfg, issuers)
 	if cfg.ClockSkew > maxClockSkew {
 		f.add("ClockSkew of %v would let expired tokens pass for long: give at most %v, and set this server's clock", cfg.ClockSkew, maxClockSkew)
@@ -142,6 +155,13 @@ func (cfg Config) warn(logger *slog.Logger) {
 	for _, audience := range cfg.Audience {
 		if strings.HasSuffix(audience, "/") {
 			logger.Warn("logtoguard: Audience ends in a slash: it must match the resource indicator in Logto exactly", "audience", audience)
+		}
+	}
+	if cfg.Metadata != nil && len(cfg.Metadata.Scopes) > 0 {
+		for _, scope := range cfg.OrganizationScopes {
+			if !slices.Contains(cfg.Metadata.Scopes, scope) {
+				logger.Warn("logtoguard: Metadata.Scopes lacks one of OrganizationScopes: is it spelled right?", "scope", scope)
+			}
 		}
 	}
 	for _, address := range slices.Concat([]string{cfg.Endpoint}, cfg.CustomDomains) {
@@ -191,6 +211,14 @@ func (f *faults) audience(audience []string, organizationTokens bool) {
 	}
 }
 
+func (f *faults) scopes(field string, scopes []string) {
+	for i, scope := range scopes {
+		if !isOneScope(scope) {
+			f.add("%s[%d] is empty or has a space: give each scope as a string of its own", field, i)
+		}
+	}
+}
+
 // metadata makes the document once: it is the same for everybody.
 func (f *faults) metadata(cfg Config, issuers []string) metadata {
 	if cfg.Metadata == nil {
@@ -213,11 +241,7 @@ func (f *faults) metadata(cfg Config, issuers []string) metadata {
 		page, _, _ := strings.Cut(m.Documentation, "#")
 		f.address("Metadata.Documentation", page, "https://shopping.api/docs", true)
 	}
-	for i, scope := range m.Scopes {
-		if !isOneScope(scope) {
-			f.add("Metadata.Scopes[%d] is empty or has a space: give each scope as a string of its own", i)
-		}
-	}
+	f.scopes("Metadata.Scopes", m.Scopes)
 	return metadata{url: m.URL, path: at, document: m.document(resource, issuers)}
 }
 

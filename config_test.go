@@ -50,6 +50,11 @@ var configFaults = []struct {
 	{"an audience with a space", func(c *logtoguard.Config) { c.Audience = []string{guardtest.Shopping + " "} }, []string{"Audience[0]", guardtest.Shopping}},
 	{"audience and organization tokens", func(c *logtoguard.Config) { c.OrganizationTokens = true }, []string{"Audience", "OrganizationTokens"}},
 	{"an organization as audience", func(c *logtoguard.Config) { c.Audience = []string{"urn:logto:organization:acme"} }, []string{"Audience[0]", "OrganizationTokens"}},
+	{"an empty organization scope", func(c *logtoguard.Config) { c.OrganizationScopes = []string{"read:orders", ""} }, []string{"OrganizationScopes[1]", "a string of its own"}},
+	{"organization scopes in one string", func(c *logtoguard.Config) { c.OrganizationScopes = []string{"read:orders write:orders"} }, []string{"OrganizationScopes[0]", "a string of its own"}},
+	{"organization scopes and tokens", func(c *logtoguard.Config) {
+		c.Audience, c.OrganizationTokens, c.OrganizationScopes = nil, true, []string{"read:orders"}
+	}, []string{"OrganizationScopes and OrganizationTokens exclude each other"}},
 	{"an absurd clock skew", func(c *logtoguard.Config) { c.ClockSkew = 5*time.Minute + 1 }, []string{"ClockSkew", "5m0s"}},
 	{"http and a fragment", func(c *logtoguard.Config) { c.Endpoint = "http://logto.example#x" }, []string{"fragment", "InsecureHTTP"}},
 }
@@ -236,6 +241,15 @@ func TestConfigWarnings(t *testing.T) {
 		{"nothing", func(*logtoguard.Config) {}, nil},
 		{"a trailing slash", func(c *logtoguard.Config) { c.Endpoint += "/" }, nil},
 		{"an audience with a slash", func(c *logtoguard.Config) { c.Audience = []string{guardtest.Shopping, guardtest.Shopping + "/"} }, []string{"WARN", "Audience", guardtest.Shopping + "/"}},
+		{"an organization scope that Metadata lacks", func(c *logtoguard.Config) {
+			c.OrganizationScopes, c.Metadata = []string{"read:orders", "write:orders"}, &logtoguard.Metadata{Scopes: []string{"read:orders"}}
+		}, []string{"WARN", "Metadata.Scopes", "scope=write:orders"}},
+		{"organization scopes that Metadata has", func(c *logtoguard.Config) {
+			c.OrganizationScopes, c.Metadata = []string{"read:orders"}, &logtoguard.Metadata{Scopes: []string{"read:products", "read:orders"}}
+		}, nil},
+		{"organization scopes, and Metadata without any", func(c *logtoguard.Config) {
+			c.OrganizationScopes, c.Metadata = []string{"read:orders"}, &logtoguard.Metadata{}
+		}, nil},
 		{"an endpoint with /oidc", func(c *logtoguard.Config) { c.Endpoint += "/oidc" }, []string{"WARN", "/oidc"}},
 		{"a custom domain with /oidc/", func(c *logtoguard.Config) { c.CustomDomains = []string{"https://a.example/oidc/"} }, []string{"WARN", "https://a.example/oidc/"}},
 	}
@@ -257,10 +271,12 @@ func TestConfigWarnings(t *testing.T) {
 
 func TestConfigIsCopied(t *testing.T) {
 	logto, clock := guardtest.NewLogto(t, "")
-	audience, domains := []string{guardtest.Shopping}, []string{"https://a.example"}
+	audience, domains, inOrganizations := []string{guardtest.Shopping}, []string{"https://a.example"}, []string{"read:orders"}
 	client := &http.Client{}
-	guard := guardtest.NewGuard(t, logto, clock, func(c *logtoguard.Config) { c.Audience, c.CustomDomains, c.HTTPClient = audience, domains, client })
-	audience[0], domains[0] = "https://other.api", "https://b.example"
+	guard := guardtest.NewGuard(t, logto, clock, func(c *logtoguard.Config) {
+		c.Audience, c.CustomDomains, c.OrganizationScopes, c.HTTPClient = audience, domains, inOrganizations, client
+	})
+	audience[0], domains[0], inOrganizations[0] = "https://other.api", "https://b.example", "write:orders"
 	require.Equal(t, &http.Client{}, client)
 
 	_, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, guardtest.Claim("iss", "https://a.example/oidc")))
@@ -269,6 +285,9 @@ func TestConfigIsCopied(t *testing.T) {
 	require.ErrorIs(t, err, logtoguard.ErrWrongAudience)
 	_, err = guard.Verify(t.Context(), logto.Mint(logtotest.Token{}, guardtest.Claim("iss", "https://b.example/oidc")))
 	require.ErrorIs(t, err, logtoguard.ErrWrongIssuer)
+	claims, err := guard.Verify(t.Context(), logto.Mint(logtotest.Token{Scopes: []string{"read:orders", "write:orders"}}))
+	require.NoError(t, err)
+	require.Equal(t, []string{"write:orders"}, claims.Scopes())
 }
 
 func TestConfigClockSkew(t *testing.T) {

@@ -63,7 +63,8 @@ type Error struct {
 	// Description is a fixed text for people, without anything that the sender wrote:
 	// safe to show. It may change.
 	Description string
-	// Scopes are what the route asks for, where a scope is missing.
+	// Scopes are what the route asks for, where a scope is missing that the client can
+	// ask for.
 	Scopes []string
 	// RetryAfter is when to try again; zero: not said.
 	RetryAfter time.Duration
@@ -165,9 +166,12 @@ func setHeaders(h http.Header, e *Error) {
 	}
 }
 
-// A responder is how one guard answers: claims keep it, so that the route checks
-// answer like the guard that made them. A nil one answers for claims of no guard.
+// A responder is how one guard answers, and which scopes it takes for those of
+// organizations: claims keep it, so that the route checks decide and answer like the
+// guard that made them. A nil one answers for claims of no guard.
 type responder struct {
+	organizationScopes []string // Config.OrganizationScopes
+
 	metadata     string // the address of the API's metadata; "" if it has none
 	errorHandler func(http.ResponseWriter, *http.Request, *Error)
 	logger       *slog.Logger
@@ -236,6 +240,7 @@ var (
 	refusedByCheck    = refusal{ErrRefusedByCheck, 401, codeInvalidToken, "check", "the token was refused"}
 	checkInterrupted  = refusal{ErrRefusedByCheck, 503, codeUnavailable, "check", "the token could not be checked in time"}
 	insufficientScope = refusal{ErrInsufficientScope, 403, codeInsufficientScope, "scope", "the token does not hold the scope that is needed"}
+	organizationOnly  = refusal{ErrInsufficientScope, 403, codeInsufficientScope, "scope", "the scope counts in an organization only, and the token is bound to none"}
 	scopeNotAccepted  = refusal{ErrInsufficientScope, 403, codeInsufficientScope, "scope", "the token's scopes are bound to an organization, which is not the one being served"}
 	otherOrganization = refusal{ErrWrongOrganization, 403, codeInsufficientScope, "organization", "the token is not for this organization"}
 	keysUnavailable   = refusal{ErrKeysUnavailable, 503, codeUnavailable, "keys", "the issuer's keys are not available"}

@@ -48,6 +48,8 @@ func TestAnswers(t *testing.T) {
 		{"too many audiences", handler, with(logto, "aud", slices.Repeat([]string{guardtest.Shopping}, 17)), 401, `Bearer error="invalid_token", error_description="the token has more than 16 audiences"`, "invalid_token"},
 		{"a scope is missing", scoped, bearer(logtotest.Token{Scopes: []string{"read:products"}}), 403, `Bearer error="insufficient_scope", scope="read:products write:products"`, "insufficient_scope"},
 		{"another organization", organized, bearer(logtotest.Token{OrganizationID: "other"}), 403, `Bearer error="insufficient_scope"`, "insufficient_scope"},
+		{"a scope of organizations", guardtest.NewGuard(t, logto, clock, func(c *logtoguard.Config) { c.OrganizationScopes = []string{"read:orders"} }).Handler(logtoguard.RequireScope("read:orders")(guardtest.NoContent)),
+			bearer(logtotest.Token{Scopes: []string{"read:orders"}}), 403, `Bearer error="insufficient_scope"`, "insufficient_scope"},
 		{"no keys", guardtest.NewGuard(t, down, downClock).Handler(guardtest.NoContent), bearer(logtotest.Token{}), 503, "", "temporarily_unavailable"},
 	}
 	for _, tt := range tests {

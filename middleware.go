@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/logtoguard/logtoguard/internal/strict"
@@ -35,9 +36,10 @@ func New(cfg Config) (*Guard, error) {
 			signatures: newQueue(),
 			check:      cfg.Check,
 			responder: &responder{
-				metadata:     s.metadata.url,
-				errorHandler: cfg.ErrorHandler,
-				logger:       s.logger,
+				organizationScopes: slices.Clone(cfg.OrganizationScopes),
+				metadata:           s.metadata.url,
+				errorHandler:       cfg.ErrorHandler,
+				logger:             s.logger,
 			},
 		},
 		metadata: s.metadata,

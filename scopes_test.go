@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -192,6 +193,74 @@ func TestRouteChecksAnswerForTheGuard(t *testing.T) {
 	}
 	require.Len(t, reasons, 3)
 	require.NotEmpty(t, defaultLog.Refusals())
+}
+
+// At Logto, a user's plain token carries what the user holds in some organization.
+func TestOrganizationScopes(t *testing.T) {
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	without := guardtest.NewGuard(t, logto, clock)
+	guard := guardtest.NewGuard(t, logto, clock, func(c *logtoguard.Config) { c.OrganizationScopes = []string{"read:orders", "write:orders"} })
+	all, one := logtoguard.RequireScope, logtoguard.RequireAnyScope
+	acme := organization("acme")
+	const nowhere, products = organizationChallenge, scopeChallenge // of a scope that counts in an organization only; of another
+	user := func(organization, scopes string) logtotest.Token {
+		return logtotest.Token{Subject: "carol", ClientID: "web", OrganizationID: organization, Scopes: strings.Fields(scopes)}
+	}
+	for _, tt := range []struct {
+		name      string
+		guard     *logtoguard.Guard
+		check     routeCheck
+		token     logtotest.Token
+		challenge string // let in if empty
+	}{
+		{"the trap: without the setting it counts", without, all("read:orders"), user("", "read:orders"), ""},
+		{"the trap, any", without, one("x", "read:orders"), user("", "read:orders"), ""},
+		{"bound to none", guard, all("read:orders"), user("", "read:orders"), nowhere},
+		{"bound to none, and not issued", guard, all("read:orders"), user("", ""), nowhere},
+		{"bound to none, a machine", guard, all("read:orders"), logtotest.Token{Scopes: []string{"read:orders"}}, nowhere},
+		{"both kinds held", guard, all("read:orders"), user("", "read:products read:orders"), nowhere},
+		{"another scope", guard, all("read:products"), user("", "read:orders read:products"), ""},
+		{"another scope is missing", guard, all("read:products"), user("", "read:orders"), products},
+		{"its upper case is another scope", guard, all("READ:orders"), user("", "READ:orders"), ""},
+		{"all, the other held", guard, all("read:products", "read:orders"), user("", "read:products read:orders"), nowhere},
+		{"all, the other missing", guard, all("read:orders", "read:products"), user("", "read:orders"), products},
+		{"all of them", guard, all("read:orders", "write:orders"), user("", "read:orders write:orders"), nowhere},
+		{"any, the other held", guard, one("read:orders", "read:products"), user("", "read:products"), ""},
+		{"any, the other missing", guard, one("read:orders", "read:products"), user("", "read:orders"), products},
+		{"any of them", guard, one("read:orders", "write:orders"), user("", "read:orders write:orders"), nowhere},
+		{"in the organization", guard, chain(acme, all("read:orders")), user("acme", "read:orders"), ""},
+		{"in the organization, any", guard, chain(acme, one("write:orders", "read:orders")), user("acme", "read:orders"), ""},
+		{"in the organization, missing", guard, chain(acme, all("read:orders")), user("acme", "read:products"), `Bearer error="insufficient_scope", scope="read:orders"`},
+		{"in the organization, both kinds", guard, chain(acme, all("read:orders", "read:products")), user("acme", "read:orders read:products"), ""},
+		{"an organization that nobody accepted", guard, all("read:orders"), user("acme", "read:orders"), `Bearer error="insufficient_scope", scope="read:orders"`},
+		{"an inner guard without the setting", guard, chain(without.Handler, all("read:orders")), user("", "read:orders"), ""},
+		{"an inner guard with it", without, chain(guard.Handler, all("read:orders")), user("", "read:orders"), nowhere},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := guardtest.Serve(tt.guard.Handler(tt.check(guardtest.NoContent)), "Bearer "+logto.Mint(tt.token))
+			require.Equal(t, tt.challenge, w.Header().Get("WWW-Authenticate"))
+			require.Equal(t, map[bool]int{true: 204, false: 403}[tt.challenge == ""], w.Code)
+		})
+	}
+
+	claims, err := guard.Verify(t.Context(), logto.Mint(user("", "read:orders read:products write:orders")))
+	require.NoError(t, err)
+	require.False(t, claims.HasScope("read:orders"))
+	require.True(t, claims.HasScope("read:products"))
+	require.Equal(t, []string{"read:products"}, claims.Scopes())
+	require.NoError(t, claims.CheckAnyScope("read:orders", "read:products"))
+	var e *logtoguard.Error
+	require.ErrorAs(t, claims.CheckScope("read:orders", "read:products"), &e)
+	require.ErrorIs(t, e, logtoguard.ErrInsufficientScope)
+	require.Equal(t, "scope", e.Reason)
+	require.Contains(t, e.Description, "in an organization only")
+	require.ErrorAs(t, claims.CheckScope(), &e)
+	require.NotContains(t, e.Description, "organization", "no scope at all is another mistake")
+	claims, err = guard.Verify(t.Context(), logto.Mint(user("acme", "read:orders read:products")))
+	require.NoError(t, err)
+	claims, err = claims.ForOrganization("acme")
+	require.NoError(t, err)
+	require.Equal(t, []string{"read:orders", "read:products"}, claims.Scopes())
 }
 
 func TestOrganizationTokens(t *testing.T) {
