@@ -76,9 +76,9 @@ func (c *Claims) Scopes() []string {
 
 // HasScope reports whether the token holds the scope. It is false while the
 // token is bound to an organization that was not accepted: Logto issued its
-// scopes for that organization only. See [RequireOrganization] and
-// [Claims.ForOrganization]. And it is false for [Config].OrganizationScopes while
-// the token is bound to no organization: Logto may have issued them for any.
+// scopes for that organization. See [RequireOrganization] and
+// [Claims.ForOrganization]. It is also false for [Config].OrganizationScopes
+// while the token is bound to no organization: Logto may have issued them for any.
 func (c *Claims) HasScope(scope string) bool {
 	if c == nil || c.unaccepted() || c.lacksOrganization(scope) || scope == "" {
 		return false

@@ -44,6 +44,11 @@
 // [Claims.ForOrganization]. It may be used for that organization only, and its
 // audience is the same as that of a token that is not bound to one.
 //
+// A user's plain token, which is bound to none, carries the permissions that the
+// user holds in any organization. Name those that an organization role may hold in
+// [Config].OrganizationScopes, so that they count in an organization only, or give
+// them a name or an API resource of their own.
+//
 // # Errors
 //
 // Every refusal is an *[Error] with the status, the challenge and a fixed text;

@@ -6,7 +6,9 @@ import (
 )
 
 // RequireScope lets a request through whose token holds all of the scopes; else
-// the answer is 403 with the scopes in the challenge. A request without claims,
+// the answer is 403 with the scopes in the challenge. It does not ask in which
+// organization they are held: name those that an organization role may hold in
+// [Config].OrganizationScopes. A request without claims,
 // because no guard ran before, is answered 401, and the mistake is logged.
 //
 // It panics on no scope, an empty one, or one with a space.

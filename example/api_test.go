@@ -27,11 +27,7 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	logto := logtotest.NewServer(demoTenant(audience))
 	t.Cleanup(logto.Close)
-	guard, err := logtoguard.New(logtoguard.Config{
-		Endpoint: logto.Endpoint(),
-		Audience: []string{audience},
-		Logger:   discard(),
-	})
+	guard, err := logtoguard.New(guardConfig(settings{endpoint: logto.Endpoint(), audience: audience}, discard()))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, guard.Close()) })
 	return &fixture{logto, guard}
@@ -172,6 +168,18 @@ func TestMembershipIsNotEnough(t *testing.T) {
 	res := call(t, f.api(), "POST", path, mint(writeOrders), body)
 	require.Equal(t, 201, res.Code)
 	require.Contains(t, res.Body.String(), `"ordered_by":"user-1"`)
+}
+
+// A user's plain token carries what the user holds in any organization: it must open
+// no route, not even one whose author forgot the organization.
+func TestScopesOfAnotherOrganization(t *testing.T) {
+	f := newFixture(t)
+	plain := f.logto.Mint(logtotest.Token{Subject: "carol", ClientID: "web", Audience: audience, Scopes: []string{readOrders, readProducts}})
+	forgotten := f.guard.Handler(logtoguard.RequireScope(readOrders)(handle(healthz)))
+	require.Equal(t, 403, call(t, forgotten, "GET", "/orders", plain, "").Code)
+	require.Equal(t, 403, call(t, f.api(), "GET", "/organizations/acme/orders", plain, "").Code)
+	require.Equal(t, 200, call(t, f.api(), "GET", "/products", plain, "").Code)
+	require.Contains(t, call(t, f.api(), "GET", "/me", plain, "").Body.String(), `"scopes":["read:products"]`)
 }
 
 func TestMe(t *testing.T) {

@@ -73,14 +73,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		log.Warn("a stand-in for Logto with public secrets is running: for trying only", "endpoint", set.endpoint)
 	}
 
-	config := logtoguard.Config{
-		Endpoint:     set.endpoint,
-		Audience:     []string{set.audience},
-		JWKSURL:      set.jwksURL,
-		InsecureHTTP: set.insecureHTTP,
-		Metadata:     set.metadata(),
-		Logger:       log,
-	}
+	config := guardConfig(set, log)
 	if standIn != nil {
 		config.ErrorHandler = explainRefusal
 	}

@@ -86,7 +86,7 @@ type identity struct {
 	Subject        string    `json:"subject"`
 	ClientID       string    `json:"client_id"`
 	Machine        bool      `json:"machine"`                   // an application in its own name, no user
-	Scopes         []string  `json:"scopes"`                    // as issued; [] if there are none
+	Scopes         []string  `json:"scopes"`                    // those that count here; [] if there are none
 	OrganizationID string    `json:"organization_id,omitempty"` // left out if the token is bound to none
 	ExpiresAt      time.Time `json:"expires_at"`
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
@@ -26,6 +27,19 @@ type settings struct {
 
 // demo tells whether a stand-in takes the place of Logto.
 func (s settings) demo() bool { return s.endpoint == "" }
+
+// guardConfig is the guard's part of the settings.
+func guardConfig(set settings, log *slog.Logger) logtoguard.Config {
+	return logtoguard.Config{
+		Endpoint:           set.endpoint,
+		Audience:           []string{set.audience},
+		OrganizationScopes: []string{readOrders, writeOrders}, // roles of organizations hold them
+		JWKSURL:            set.jwksURL,
+		InsecureHTTP:       set.insecureHTTP,
+		Metadata:           set.metadata(),
+		Logger:             log,
+	}
+}
 
 // metadata tells clients where tokens for this API come from (RFC 9728).
 func (s settings) metadata() *logtoguard.Metadata {

@@ -16,6 +16,9 @@ const (
 )
 
 // Token says what a minted access token holds. The comment on a field says what holds where it is empty.
+//
+// At Logto, a user's plain token also holds the scopes that the user has in some organization: mint it with those
+// scopes and without OrganizationID, to test that your routes refuse it. A machine's holds those of its roles only.
 type Token struct {
 	Subject        string         // same as ClientID, which makes the token a machine's; "machine" if that is empty too
 	ClientID       string         // same as Subject: a user's token needs both

@@ -74,6 +74,10 @@ func adviseScope(q *inquiry) []string {
 	if id := q.claims.OrganizationID(); id != "" && q.organization == "" {
 		return one("it is bound to the organization %s, and its scopes count only where that one is served: behind RequireOrganization, here with -organization %[1]s", show(id))
 	}
+	if q.lacksOrganization() {
+		return one("it is bound to no organization, and %s counts in one only: a user's plain token holds what the user holds in any organization. "+
+			"Ask Logto for a token with organization_id=…, and serve it behind RequireOrganization, here with -organization", showAll(q.organizationScopes()))
+	}
 	held := issuedScopes(q.claims)
 	missing := slices.DeleteFunc(slices.Clone(q.scopes), func(scope string) bool { return slices.Contains(held, scope) })
 	who := "the user a role that has them"

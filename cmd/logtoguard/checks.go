@@ -160,10 +160,23 @@ func scopesFound(q *inquiry) string {
 	switch id := q.claims.OrganizationID(); {
 	case len(issuedScopes(q.claims)) == 0:
 		return "none"
+	case q.lacksOrganization():
+		return showAll(issuedScopes(q.claims)) + ", and no organization in which it would count"
 	case id != "" && q.organization == "":
 		return "none that count outside of the organization " + show(id)
 	}
 	return showAll(issuedScopes(q.claims))
+}
+
+// organizationScopes returns those of the scopes needed that count in an organization only.
+func (q *inquiry) organizationScopes() []string {
+	return slices.DeleteFunc(slices.Clone(q.scopes), func(scope string) bool { return !slices.Contains(q.cfg.OrganizationScopes, scope) })
+}
+
+// lacksOrganization reports whether the token is bound to none, and a scope that is
+// needed counts in one only.
+func (q *inquiry) lacksOrganization() bool {
+	return q.claims.OrganizationID() == "" && len(q.organizationScopes()) > 0
 }
 
 // issuedScopes returns the scopes in the token, also those that don't count outside of

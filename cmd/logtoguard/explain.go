@@ -22,6 +22,7 @@ history; at a terminal it asks for it.
   logtoguard explain -endpoint https://tenant-id.logto.app -audience https://shopping.api < token
   logtoguard token … | logtoguard explain … -scope "read:products write:products"
   logtoguard explain … -organization acme -scope read:orders < token
+  logtoguard explain … -organization-scope read:orders -scope read:orders < token
   logtoguard explain … -keys keys.json -json < token      offline, for machines
 
 The file is what Logto answers at /oidc/jwks.
@@ -92,6 +93,7 @@ func (p *program) explainFlags(ctx context.Context, q *inquiry, args []string) (
 	flags.Var((*list)(&cfg.Audience), "audience", "the API's resource `indicator` in Logto, to the letter; may be repeated")
 	flags.Var((*list)(&cfg.CustomDomains), "custom-domain", "a further endpoint of the same tenant: its `URL`; may be repeated")
 	flags.BoolVar(&cfg.OrganizationTokens, "organization-tokens", false, "accept organization tokens, instead of -audience")
+	flags.Var((*list)(&cfg.OrganizationScopes), "organization-scope", "a `scope` that counts in an organization only, as in the API's OrganizationScopes; may be repeated")
 	flags.StringVar(&q.organization, "organization", "", "the `ID` of the organization that is served")
 	flags.Var(&scopes, "scope", "the `scopes` that the route asks for; may be repeated, or hold several")
 	flags.DurationVar(&cfg.ClockSkew, "clock-skew", 5*time.Second, "by how much the API's clock may differ from Logto's")
@@ -107,6 +109,7 @@ func (p *program) explainFlags(ctx context.Context, q *inquiry, args []string) (
 	}
 	q.cfg = q.keys.config(q.watch)
 	q.cfg.Audience, q.cfg.CustomDomains, q.cfg.OrganizationTokens, q.cfg.ClockSkew = cfg.Audience, cfg.CustomDomains, cfg.OrganizationTokens, cfg.ClockSkew
+	q.cfg.OrganizationScopes = cfg.OrganizationScopes
 	q.scopes = scopes.list
 	for _, address := range append([]string{q.cfg.Endpoint}, q.cfg.CustomDomains...) {
 		// A fault is for New to tell.

@@ -97,6 +97,8 @@ var refusals = []struct {
 	{"scope is missing", nil, nil, []string{"-scope", "read:products write:products"}, logtoguard.ErrInsufficientScope, "scopes needed", "missing: write:products."},
 	{"scope of an organization", edits(set("organization_id", "acme")), nil, []string{"-scope", "read:products"},
 		logtoguard.ErrInsufficientScope, "scopes needed", "-organization acme"},
+	{"scope in some organization", edits(set("scope", "read:orders read:products")), nil, []string{"-organization-scope", "read:orders", "-scope", "read:products read:orders"},
+		logtoguard.ErrInsufficientScope, "scopes needed", "read:orders counts in one only: a user's plain token"},
 }
 
 // many is an object with n members.
@@ -131,6 +133,9 @@ func judged(t *testing.T, endpoint, token string, flags []string) error {
 	}
 	if audience := chosen(flags, "-audience"); audience != "" {
 		cfg.Audience = []string{audience}
+	}
+	if scope := chosen(flags, "-organization-scope"); scope != "" {
+		cfg.OrganizationScopes = []string{scope}
 	}
 	guard, err := logtoguard.New(cfg)
 	require.NoError(t, err)

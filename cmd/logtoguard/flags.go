@@ -67,7 +67,7 @@ func noArguments(flags *flag.FlagSet) error {
 // inFlags turns the names that settings have in Go into those that they have here.
 var inFlags = strings.NewReplacer(
 	"logtoguard: ", "", "m2m: Config: ", "", "m2m: ", "", "Config: ", "",
-	"CustomDomains", "-custom-domain", "OrganizationTokens", "-organization-tokens", "JWKSURL", "-jwks-url",
+	"CustomDomains", "-custom-domain", "OrganizationTokens", "-organization-tokens", "OrganizationScopes", "-organization-scope", "JWKSURL", "-jwks-url",
 	"InsecureHTTP", "-insecure-http", "ClockSkew", "-clock-skew", "Endpoint", "-endpoint", "Audience", "-audience",
 	"AcceptFewerScopes", "-accept-fewer-scopes", "OrganizationID", "-organization", "AppSecret", "LOGTO_APP_SECRET",
 	"AppID", "-app", "Resource", "-resource", "Scopes", "-scope", "RequireOrganization", "-organization",

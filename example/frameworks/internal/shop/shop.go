@@ -21,6 +21,7 @@ import (
 func Run(cfg logtoguard.Config, serve func(*logtoguard.Guard, net.Listener) error) {
 	cfg.Endpoint = os.Getenv("LOGTO_ENDPOINT")
 	cfg.Audience = []string{cmp.Or(os.Getenv("LOGTO_AUDIENCE"), "https://shopping.api")}
+	cfg.OrganizationScopes = []string{"read:orders"}
 	guard, err := logtoguard.New(cfg)
 	if err != nil {
 		log.Fatalf("set LOGTO_ENDPOINT and LOGTO_AUDIENCE: %v", err)
