@@ -14,7 +14,11 @@ import (
 //
 //   - Loading starts in the background, and is repeated every 5 minutes (±10 %).
 //     After a failure it is repeated after 1 s, 2 s, 4 s, up to 1 minute; the last good
-//     keys serve on, for at most 24 hours since Logto confirmed them.
+//     keys serve on, for at most 24 hours since Logto confirmed them. While there are
+//     such keys, Logto's Retry-After is obeyed for up to 5 minutes, by requests under an
+//     absent kid for up to 1 minute.
+//   - Age sets back when an answer confirmed the keys. One that is older than the keys
+//     changes nothing, and one of 24 hours counts as a failure.
 //   - A key that is gone from Logto's answer is retired at once, with all tokens that
 //     it signed. Keys are compared by their material, not by their kid.
 //   - No request waits while its key is known. Before the first keys, a request waits

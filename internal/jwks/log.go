@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/logtoguard/logtoguard/internal/safetext"
 )
@@ -24,7 +25,7 @@ func (s *Set) logSkipped(skipped []skippedKey) {
 
 // logChange logs the start and the end of an outage, not each try, and which keys
 // were added and removed.
-func (s *Set) logChange(old, next *state) {
+func (s *Set) logChange(old, next *state, now time.Time) {
 	switch {
 	case next.failure != nil && old.failure == nil:
 		consequence := "serving on with those that are known"
@@ -34,7 +35,7 @@ func (s *Set) logChange(old, next *state) {
 		s.logger.Warn("logtoguard: fetching the keys failed: "+consequence, "error", safetext.Text(next.failure.Error()))
 	case next.failure == nil && old.failure != nil:
 		s.logger.Warn("logtoguard: fetching the keys works again",
-			"failures", old.failures, "outage", next.confirmed.Sub(old.outage))
+			"failures", old.failures, "outage", now.Sub(old.outage))
 	}
 	var attrs []any
 	if added := difference(next.keys, old.keys); added != "" {

@@ -34,7 +34,7 @@ var (
 
 // An UnavailableError means that it isn't known whether the issuer publishes the key.
 type UnavailableError struct {
-	RetryAfter time.Duration // the rest of a back-off; 0: soon
+	RetryAfter time.Duration // the rest of a back-off, or of the issuer's Retry-After; 0: soon
 	Cause      error         // without anything that the issuer sent; may be nil
 }
 
@@ -121,9 +121,9 @@ func (s *Set) Find(ctx context.Context, kid string) (*Key, error) {
 	return s.await(ctx, kid)
 }
 
-// await waits for the first keys, or, if there are usable ones, for a fetch that
-// begins from now on. Without usable keys it does not wait during the back-off after
-// a failure.
+// await waits for the first keys, or, if there are usable ones, for the answer to a
+// fetch that begins from now on; not for what a cache kept from before those. Without
+// usable keys it does not wait during the back-off after a failure.
 func (s *Set) await(ctx context.Context, kid string) (*Key, error) {
 	need := s.begun.Load() + 1
 	defer s.waiting.Add(-1)
@@ -140,7 +140,7 @@ func (s *Set) await(ctx context.Context, kid string) (*Key, error) {
 		if k := st.key(kid, now); k != nil {
 			return k, nil
 		}
-		if st.fetch >= need || !s.ask(st, now) {
+		if st.fetch >= need && !st.outdated || !s.ask(st, now) {
 			return nil, st.absence(now)
 		}
 		select {
@@ -154,12 +154,13 @@ func (s *Set) await(ctx context.Context, kid string) (*Key, error) {
 }
 
 // ask reports whether a fetch is under way or will begin that is worth waiting for,
-// and asks for one if need be. Without usable keys, no request shortens a back-off.
+// and asks for one if need be. Without usable keys, no request shortens a back-off,
+// nor with them what the issuer asked for by Retry-After.
 func (s *Set) ask(st *state, now time.Time) bool {
 	switch {
 	case s.begun.Load() > st.fetch:
 		return true
-	case st.usable(now):
+	case st.usable(now) && !now.Before(st.quiet):
 		s.asked.Store(true)
 	case now.Before(st.due):
 		return false
@@ -179,9 +180,6 @@ func (s *Set) nudge() {
 // Trusted reports whether there are usable keys, not older than 24 hours.
 func (s *Set) Trusted(now time.Time) bool {
 	st := s.state.Load()
-	if st.failure == nil && now.Before(st.due) {
-		return true // the usual case, with one comparison
-	}
 	s.refreshWhenDue(st, now)
 	return st.usable(now)
 }
@@ -270,36 +268,39 @@ func (s *Set) pause() time.Duration {
 
 // refresh fetches once, and returns what is known then.
 func (s *Set) refresh(old *state) *state {
-	next, err := s.load(old)
+	answer, err := s.source.fetch(s.ctx)
 	now := s.now()
+	var next *state
+	if err == nil {
+		next, err = s.load(old, answer, now)
+	}
 	if err != nil {
 		s.failures.Add(1)
-		next = old.failed(err, now)
-		next.pause = backOff(next.failures)
+		next = old.failed(err, now, answer.retryAfter)
 	} else {
-		next.confirmed = now
 		next.pause = jittered(refreshInterval*9/10, refreshInterval/5)
 	}
 	next.fetch = old.fetch + 1
 	next.due, next.wakeAt = now.Add(next.pause), time.Now().Add(next.pause)
 	next.superseded = make(chan struct{})
 	if !s.Closed() {
-		s.logChange(old, next)
+		s.logChange(old, next, now)
 	}
 	return next
 }
 
 // load makes a state of the issuer's answer.
-func (s *Set) load(old *state) (*state, error) {
-	body, err := s.source.fetch(s.ctx)
-	if err != nil {
-		return nil, err
+func (s *Set) load(old *state, answer answer, now time.Time) (*state, error) {
+	if old.outdates(answer.age, now) {
+		next := old.unchanged(now)
+		next.outdated = true
+		return next, nil
 	}
-	digest := sha256.Sum256(body)
+	digest, confirmed := sha256.Sum256(answer.body), now.Add(-answer.age)
 	if digest == old.digest {
-		return &state{keys: old.keys, digest: digest}, nil
+		return &state{keys: old.keys, digest: digest, confirmed: confirmed}, nil
 	}
-	keys, skipped, err := parse(body)
+	keys, skipped, err := parse(answer.body)
 	if err == nil || old.failure == nil {
 		s.logSkipped(skipped)
 	}
@@ -311,7 +312,7 @@ func (s *Set) load(old *state) (*state, error) {
 			keys[id] = known
 		}
 	}
-	return &state{keys: keys, digest: digest}, nil
+	return &state{keys: keys, digest: digest, confirmed: confirmed}, nil
 }
 
 // Counts are a Set's counters.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,24 +38,32 @@ func newSource(address string, given *http.Client) *source {
 	return s
 }
 
-// fetch asks once, for at most 5 s, and returns the key set as it was sent. It makes
-// no conditional requests: an ETag would save 2 KB in five minutes.
-func (s *source) fetch(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	body, err := s.get(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("GET %s: %w", s.shown, err)
-	}
-	return body, nil
+// answer is what the issuer, or a cache before it, answered.
+type answer struct {
+	body       []byte        // the key set as it was sent
+	age        time.Duration // since the issuer gave it
+	retryAfter time.Duration // with a failure: when to ask again; 0: not said
 }
 
-func (s *source) get(ctx context.Context) ([]byte, error) {
+// fetch asks once, for at most 5 s. It makes no conditional requests: an ETag would
+// save 2 KB in five minutes.
+func (s *source) fetch(ctx context.Context) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	a, err := s.get(ctx)
+	if err != nil {
+		err = fmt.Errorf("GET %s: %w", s.shown, err)
+	}
+	return a, err
+}
+
+func (s *source) get(ctx context.Context) (a answer, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
+	request.Header.Set("Cache-Control", "no-cache")
 	request.Close = true // for transports that SingleUse can't set up
 	response, err := s.client.Do(request)
 	if err != nil {
@@ -62,18 +71,26 @@ func (s *source) get(ctx context.Context) ([]byte, error) {
 		if urlError := (*url.Error)(nil); errors.As(err, &urlError) {
 			err = urlError.Err
 		}
-		return nil, err
+		return a, err
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("answered with status %d", response.StatusCode)
+		a.retryAfter = deltaSeconds(response.Header.Get("Retry-After"))
+		return a, fmt.Errorf("answered with status %d", response.StatusCode)
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxKeySetSize+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(body) > maxKeySetSize:
-		return nil, errors.New("the answer is longer than 1 MiB")
+	if a.age = deltaSeconds(response.Header.Get("Age")); a.age >= maxKeyAge {
+		return a, fmt.Errorf("a cache answered, by what the issuer said %v ago", a.age)
 	}
-	return body, nil
+	a.body, err = io.ReadAll(io.LimitReader(response.Body, maxKeySetSize+1))
+	if err == nil && len(a.body) > maxKeySetSize {
+		err = errors.New("the answer is longer than 1 MiB")
+	}
+	return a, err
+}
+
+// deltaSeconds reads delta-seconds (RFC 9111, section 1.2.2): too many are very many,
+// and anything else is zero.
+func deltaSeconds(value string) time.Duration {
+	seconds, _ := strconv.ParseUint(value, 10, 31)
+	return time.Duration(seconds) * time.Second
 }

@@ -13,6 +13,9 @@ const (
 	firstBackOff = time.Second
 	maxBackOff   = 48 * time.Second // a minute with its jitter
 	maxKeyAge    = 24 * time.Hour
+
+	maxRetryAfter = 5 * time.Minute // of the issuer's, that is obeyed
+	maxQuiet      = time.Minute     // the same, for requests under an absent kid
 )
 
 // A state is an immutable snapshot of what is known at the end of a fetch.
@@ -25,9 +28,14 @@ type state struct {
 	due       time.Time         // its end by Set.now
 	wakeAt    time.Time         // its end by the process's own clock, which no setting of Now changes
 
+	// outdated: the last fetch brought what a cache kept from before confirmed. It
+	// changes nothing, and does not make a key unknown.
+	outdated bool
+
 	failure  error // of the last fetch
 	failures int   // since the last success
 	outage   time.Time
+	quiet    time.Time // until then no absent kid causes a fetch, as the issuer asked for
 
 	superseded chan struct{} // closed when there is a newer state, or the set is closed
 }
@@ -60,20 +68,34 @@ func jittered(least, spread time.Duration) time.Duration {
 	return least + rand.N(spread)
 }
 
-// failed is the state after a fetch that brought nothing: the old keys serve on.
+// unchanged is the state after a fetch that brought nothing: the old keys serve on.
 // Keys that were confirmed in the future, before the clock was set back, grow old from now on.
-func (s *state) failed(err error, now time.Time) *state {
-	next := &state{
-		keys: s.keys, digest: s.digest, confirmed: s.confirmed,
-		failure: err, failures: s.failures + 1, outage: s.outage,
-	}
+func (s *state) unchanged(now time.Time) *state {
+	next := &state{keys: s.keys, digest: s.digest, confirmed: s.confirmed}
 	if now.Before(s.confirmed) {
 		next.confirmed = now
 	}
+	return next
+}
+
+// failed is the state after a fetch that failed. The issuer's Retry-After is obeyed
+// while there are usable keys.
+func (s *state) failed(err error, now time.Time, retryAfter time.Duration) *state {
+	next := s.unchanged(now)
+	next.failure, next.failures, next.outage = err, s.failures+1, s.outage
 	if s.failure == nil {
 		next.outage = now
 	}
+	retryAfter = min(retryAfter, maxRetryAfter, maxKeyAge-now.Sub(next.confirmed))
+	next.pause = max(backOff(next.failures), retryAfter)
+	next.quiet = now.Add(min(retryAfter, maxQuiet))
 	return next
+}
+
+// outdates reports whether an answer of that age is older than the keys, by more than
+// the second that Age may be rounded by.
+func (s *state) outdates(age time.Duration, now time.Time) bool {
+	return age > 0 && now.Add(time.Second-age).Before(s.confirmed)
 }
 
 func (s *state) usable(now time.Time) bool {
@@ -93,8 +115,12 @@ func (s *state) absence(now time.Time) error {
 	if s.usable(now) && s.failure == nil {
 		return ErrUnknown
 	}
+	end := s.due
+	if s.usable(now) && now.Before(s.quiet) {
+		end = s.quiet
+	}
 	// A clock that was set back makes the rest no longer than the whole.
-	return &UnavailableError{RetryAfter: min(s.due.Sub(now), s.pause), Cause: s.why()}
+	return &UnavailableError{RetryAfter: min(end.Sub(now), s.pause), Cause: s.why()}
 }
 
 // retire marks the keys of old that are not in use any more.
