@@ -71,7 +71,8 @@ type Config struct {
 	Check func(context.Context, *Claims) error
 
 	// ErrorHandler writes the status and the body of a refusal; WWW-Authenticate,
-	// Retry-After and Cache-Control are set already. Default: [WriteError].
+	// Retry-After and Cache-Control are set already, and a Content-Length that was set
+	// before is dropped. Default: [WriteError].
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 
 	// Metadata tells clients where this API's tokens come from (RFC 9728); every

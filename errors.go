@@ -138,7 +138,8 @@ var quotedPairs = strings.NewReplacer(`"`, `\"`, `\`, `\\`)
 
 // WriteError is the default answer to an [*Error]: its status, WWW-Authenticate,
 // Retry-After, Cache-Control: no-store, and the body
-// {"error":"…","error_description":"…"}. Any other error is a 500 without detail.
+// {"error":"…","error_description":"…"}. Any other error is a 500 without detail. A
+// Content-Length that was set before is dropped.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	e := &Error{Code: "server_error", Status: http.StatusInternalServerError, Description: "internal error"}
 	if found := (*Error)(nil); errors.As(err, &found) && found != nil && found.Status >= 400 && found.Status <= 599 {
@@ -155,8 +156,10 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"error": code, "error_description": e.Description})
 }
 
-// setHeaders writes what no ErrorHandler may forget.
+// setHeaders writes what no ErrorHandler may forget, and drops a length that was
+// announced for another body. An encoding stays: it is of a handler that encodes this one.
 func setHeaders(h http.Header, e *Error) {
+	h.Del("Content-Length")
 	h.Set("Cache-Control", "no-store")
 	if challenge := e.Challenge(); challenge != "" {
 		h.Set("WWW-Authenticate", challenge)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -195,6 +196,41 @@ func TestErrorHandler(t *testing.T) {
 	w = guardtest.Serve(scoped, "Bearer "+logto.Mint(logtotest.Token{}))
 	require.ErrorIs(t, got, logtoguard.ErrClosed)
 	require.Equal(t, http.Header{"Cache-Control": {"no-store"}, "Retry-After": {"1"}}, w.Header())
+}
+
+// What an outer handler announced for another body would cut this one off.
+func TestAnnouncedHeaders(t *testing.T) {
+	logto, clock := guardtest.NewLogto(t, "ES256")
+	plain := guardtest.NewGuard(t, logto, clock)
+	own := guardtest.NewGuard(t, logto, clock, func(c *logtoguard.Config) {
+		c.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, e *logtoguard.Error) {
+			w.WriteHeader(e.Status)
+			_, _ = io.WriteString(w, "refused")
+		}
+	})
+	for name, handler := range map[string]http.Handler{
+		"WriteError":   plain.Handler(guardtest.NoContent),
+		"ErrorHandler": own.Handler(guardtest.NoContent),
+		"a route": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			logtoguard.WriteError(w, r, errors.New("not one of ours"))
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Length", "3")
+				w.Header().Set("Content-Encoding", "x-none")
+				handler.ServeHTTP(w, r)
+			}))
+			defer server.Close()
+			response, err := http.Get(server.URL)
+			require.NoError(t, err)
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			require.Greater(t, len(body), 3)
+			require.Equal(t, "x-none", response.Header.Get("Content-Encoding"), "a handler between us and the client encodes")
+		})
+	}
 }
 
 func TestErrorTree(t *testing.T) {
