@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 )
 
@@ -27,6 +29,10 @@ func Normalize(field, value string, insecureHTTP bool) (string, error) {
 	u, err := Parse(field, value, example, insecureHTTP)
 	if u != nil && (u.RawQuery != "" || u.ForceQuery) {
 		err = errors.Join(err, fmt.Errorf("%s has a query: write the endpoint only, such as %s", field, example))
+	}
+	// In no URL by RFC 3986, so each parser writes them in its own way.
+	if u != nil && strings.ContainsAny(value, "\"<>\\^`{|}") {
+		err = errors.Join(err, fmt.Errorf("%s has one of \"<>\\^`{|}: write it percent-encoded, or leave it out", field))
 	}
 	if err != nil {
 		return "", err
@@ -58,6 +64,9 @@ func Parse(field, value, example string, insecureHTTP bool) (*url.URL, error) {
 	if strings.ContainsFunc(value, func(r rune) bool { return r < '!' || r > '~' }) {
 		faults = append(faults, fmt.Errorf("%s has characters that addresses are sent without: write its host in punycode, and the rest percent-encoded", field))
 	}
+	if isOddAddress(u) {
+		faults = append(faults, fmt.Errorf("%s has an IP address or a port that others may read in another way: write IPv4 as four decimal numbers without leading zeros, IPv6 without a zone, and a port of at most 65535", field))
+	}
 	if plain := strings.TrimSuffix(u.Path, "/"); plain != "" && path.Clean(plain) != plain {
 		faults = append(faults, fmt.Errorf("%s has an empty segment or dots in its path, which may be taken out on the way: leave them out", field))
 	}
@@ -78,15 +87,47 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
+// isOddAddress reports whether a host is an IP address, or a port a number, in a form
+// that Origin does not bring into WHATWG's. A host whose last label is a number is an
+// IPv4 address there: 127.1, 0x7f.0.0.1, 010.0.0.1, which is 8.0.0.1.
+func isOddAddress(u *url.URL) bool {
+	host := u.Hostname()
+	ip, err := netip.ParseAddr(host)
+	isIP := err == nil && ip.Zone() == ""
+	if _, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && err != nil {
+		return true
+	}
+	if strings.HasPrefix(u.Host, "[") {
+		return !isIP || !ip.Is6()
+	}
+	labels := strings.Split(strings.TrimSuffix(strings.ToLower(host), "."), ".")
+	last := labels[len(labels)-1]
+	hex, isHex := strings.CutPrefix(last, "0x")
+	isNumber := strings.Trim(last, "0123456789") == "" || isHex && strings.Trim(hex, "0123456789abcdef") == ""
+	return isNumber && !isIP
+}
+
 // Origin returns scheme, host and port in one way of writing, without a default
 // port: the way of WHATWG's URL parser, which Logto uses for its own endpoint.
 func Origin(u *url.URL) string {
-	scheme, port := strings.ToLower(u.Scheme), ":443"
-	if scheme == "http" {
-		port = ":80"
+	scheme, host, port := strings.ToLower(u.Scheme), strings.ToLower(u.Hostname()), u.Port()
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
+		host = ip.String()
+		if ip.Is4In6() { // String writes the last 32 bits as IPv4
+			b := ip.As16()
+			host = fmt.Sprintf("::ffff:%x:%x", int(b[12])<<8|int(b[13]), int(b[14])<<8|int(b[15]))
+		}
 	}
-	host := strings.TrimSuffix(strings.ToLower(u.Host), ":")
-	return scheme + "://" + strings.TrimSuffix(host, port)
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err == nil {
+		port = strconv.FormatUint(n, 10)
+	}
+	if port == "" || scheme == "https" && port == "443" || scheme == "http" && port == "80" {
+		return scheme + "://" + host
+	}
+	return scheme + "://" + host + ":" + port
 }
 
 // SameOrigin is a redirect policy for http.Client: it keeps to the origin of the
