@@ -158,6 +158,12 @@ func (cfg Config) warn(logger *slog.Logger) {
 			logger.Warn("logtoguard: Audience ends in a slash: it must match the resource indicator in Logto exactly", "audience", audience)
 		}
 	}
+	if cfg.Metadata != nil {
+		if u, err := url.Parse(cfg.Audience[0]); err == nil && u.Path == "" && u.RawQuery == "" {
+			logger.Warn("logtoguard: Audience has no path: clients that write URLs with a slash, as many for MCP do, ask Logto for another resource; "+
+				"an indicator with a path, such as https://shopping.api/v1, is the same for all", "audience", cfg.Audience[0])
+		}
+	}
 	if cfg.Metadata != nil && len(cfg.Metadata.Scopes) > 0 {
 		for _, scope := range cfg.OrganizationScopes {
 			if !slices.Contains(cfg.Metadata.Scopes, scope) {

@@ -233,6 +233,7 @@ func TestConfigJWKSURL(t *testing.T) {
 
 func TestConfigWarnings(t *testing.T) {
 	logto, clock := guardtest.NewLogto(t, "")
+	inPath := func(c *logtoguard.Config) { c.Audience = []string{guardtest.Shopping + "/v1", guardtest.Shopping} }
 	tests := []struct {
 		name  string
 		edit  func(*logtoguard.Config)
@@ -245,10 +246,17 @@ func TestConfigWarnings(t *testing.T) {
 			c.OrganizationScopes, c.Metadata = []string{"read:orders", "write:orders"}, &logtoguard.Metadata{Scopes: []string{"read:orders"}}
 		}, []string{"WARN", "Metadata.Scopes", "scope=write:orders"}},
 		{"organization scopes that Metadata has", func(c *logtoguard.Config) {
+			inPath(c)
 			c.OrganizationScopes, c.Metadata = []string{"read:orders"}, &logtoguard.Metadata{Scopes: []string{"read:products", "read:orders"}}
 		}, nil},
 		{"organization scopes, and Metadata without any", func(c *logtoguard.Config) {
+			inPath(c)
 			c.OrganizationScopes, c.Metadata = []string{"read:orders"}, &logtoguard.Metadata{}
+		}, nil},
+		{"Metadata of an origin", func(c *logtoguard.Config) { c.Metadata = &logtoguard.Metadata{} }, []string{"WARN", "a path", "audience=" + guardtest.Shopping}},
+		{"Metadata of an origin among others", func(c *logtoguard.Config) { inPath(c); c.Metadata = &logtoguard.Metadata{} }, nil},
+		{"Metadata of an origin with a query", func(c *logtoguard.Config) {
+			c.Audience, c.Metadata = []string{guardtest.Shopping + "?x", guardtest.Shopping}, &logtoguard.Metadata{}
 		}, nil},
 		{"an endpoint with /oidc", func(c *logtoguard.Config) { c.Endpoint += "/oidc" }, []string{"WARN", "/oidc"}},
 		{"a custom domain with /oidc/", func(c *logtoguard.Config) { c.CustomDomains = []string{"https://a.example/oidc/"} }, []string{"WARN", "https://a.example/oidc/"}},

@@ -17,7 +17,8 @@ const wellKnownPath = "/.well-known/oauth-protected-resource"
 // Its resource is Config.Audience[0], which has to be an https URL then (RFC 9728,
 // section 1.2). A strict client refuses metadata whose resource is neither the URL
 // that it calls nor the beginning of it (RFC 9728, section 3.3): name the resource
-// indicator in Logto by the API's own URL.
+// indicator in Logto by the API's own URL, and give it a path: many clients write an
+// origin with a slash after it, and Logto does not know that resource.
 type Metadata struct {
 	// URL is where the metadata is found from outside: the API's origin, followed by
 	// /.well-known/oauth-protected-resource, and by the path of the API if it has one.

@@ -7,5 +7,9 @@ import (
 )
 
 func main() {
-	shop.Run(logtoguard.Config{Metadata: &logtoguard.Metadata{Name: "Shop"}}, shop.HTTP(routes))
+	shop.Run(logtoguard.Config{
+		// Without a path, clients that write URLs with a slash would ask Logto for another resource.
+		Audience: []string{"https://shopping.api/mcp"},
+		Metadata: &logtoguard.Metadata{Name: "Shop"},
+	}, shop.HTTP(routes))
 }

@@ -2,7 +2,7 @@
 // settings. They are environment variables:
 //
 //	LOGTO_ENDPOINT  the Logto that issues the tokens
-//	LOGTO_AUDIENCE  this API's resource indicator at Logto: https://shopping.api
+//	LOGTO_AUDIENCE  this API's resource indicator at Logto: https://shopping.api, of mcp https://shopping.api/mcp
 //	ADDR            where the server listens: 127.0.0.1:8080
 package shop
 
@@ -20,7 +20,9 @@ import (
 // Run guards a server as the environment says, until the process ends.
 func Run(cfg logtoguard.Config, serve func(*logtoguard.Guard, net.Listener) error) {
 	cfg.Endpoint = os.Getenv("LOGTO_ENDPOINT")
-	cfg.Audience = []string{cmp.Or(os.Getenv("LOGTO_AUDIENCE"), "https://shopping.api")}
+	if audience := os.Getenv("LOGTO_AUDIENCE"); audience != "" || cfg.Audience == nil {
+		cfg.Audience = []string{cmp.Or(audience, "https://shopping.api")}
+	}
 	cfg.OrganizationScopes = []string{"read:orders"}
 	guard, err := logtoguard.New(cfg)
 	if err != nil {
