@@ -118,7 +118,8 @@ func serveCopy(ctx context.Context, next http.Handler, w http.ResponseWriter, r 
 }
 
 // Optional is [Guard.Handler], except that a request without a token passes, and
-// finds no claims. An invalid token is still refused.
+// finds no claims. An invalid token is still refused. Behind a proxy that honors
+// Connection: Authorization, the token is gone, and the request passes as one without.
 func (g *Guard) Optional(next http.Handler) http.Handler {
 	guarded := g.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -34,8 +34,9 @@ func RequireAnyScope(scopes ...string) func(http.Handler) http.Handler {
 //
 //	logtoguard.RequireOrganization(func(r *http.Request) string { return r.PathValue("organizationID") })
 //
-// Never take it from the token: that would accept every organization.
-// It panics if id is nil.
+// Never take it from the token: that would accept every organization. Without
+// Config.OrganizationTokens, the token's organization is its claim organization_id,
+// which the tenant's custom-claims script can write. It panics if id is nil.
 func RequireOrganization(id func(*http.Request) string) func(http.Handler) http.Handler {
 	if id == nil {
 		panic("logtoguard: RequireOrganization: nil func: give one that returns the ID of the organization being served")
