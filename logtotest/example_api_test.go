@@ -403,5 +403,5 @@ func ExampleScriptHangs() {
 // A plan of Logto Cloud has so many tokens in a period, and no more.
 func ExampleTokensUsedUp() {
 	tokenUnder(logtotest.TokensUsedUp())
-	// Output: 429
+	// Output: 429 auth.exceed_token_limit Token limit exceeded. Please contact your administrator.
 }

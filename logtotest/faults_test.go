@@ -43,7 +43,7 @@ func TestRefusals(t *testing.T) {
 			map[string]any{"code": "oidc.access_denied", "message": "Access denied.", "error": "access_denied", "error_description": "closed on Sundays"}, true,
 		},
 		"used up": {
-			logtotest.TokensUsedUp(), 429, "", "",
+			logtotest.TokensUsedUp(), 429, "auth.exceed_token_limit", "Token limit exceeded. Please contact your administrator.",
 			map[string]any{"code": "auth.exceed_token_limit", "message": "Token limit exceeded. Please contact your administrator."}, false,
 		},
 	} {

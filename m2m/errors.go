@@ -9,8 +9,8 @@ import (
 )
 
 // Error says why there is no token. It doesn't show the secret: of an answer, it
-// shows the OAuth error only, and leaves that out if the secret is in it, as it was
-// sent or in a usual encoding.
+// shows Code and Description only, and leaves out the one that has the secret in it, as
+// it was sent or in a usual encoding.
 //
 // If no answer came, an Error unwraps to the cause, if that can't quote what was
 // received: a timeout, the end of a context or connection, an error of the operating
@@ -18,12 +18,13 @@ import (
 type Error struct {
 	// Status is the status of the token endpoint's answer, or zero if none came.
 	Status int
-	// Code is the answer's error, such as invalid_client. It is empty if it has
-	// more than 64 bytes, or characters that RFC 6749, section 5.2, doesn't allow.
+	// Code is the answer's error, such as invalid_client, or else Logto's own code, such
+	// as auth.exceed_token_limit. It is empty if it has more than 64 bytes, or
+	// characters that RFC 6749, section 5.2, doesn't allow.
 	Code string
-	// Description is the answer's error_description, cut at 200 bytes. It is empty
-	// if it has characters that are not printable ASCII. It is for people and
-	// varies with Logto's version.
+	// Description is the answer's error_description, or else its message, cut at 200
+	// bytes. It is empty if it has characters that are not printable ASCII. It is for
+	// people and varies with Logto's version.
 	Description string
 	// Hint says what is likely to be set wrong, or is empty.
 	Hint string
@@ -71,7 +72,8 @@ func (e *Error) clone() *Error {
 }
 
 // hinted adds the hint that fits. It goes by status and code, because texts change
-// from one version of Logto to the next.
+// from one version of Logto to the next, and by texts where Logto has one code for
+// several mistakes.
 func (e *Error) hinted(cfg Config) *Error {
 	switch {
 	case e.MissingScopes != nil && cfg.OrganizationID != "":
@@ -80,6 +82,8 @@ func (e *Error) hinted(cfg Config) *Error {
 		e.Hint = "in Logto, assign the application a machine-to-machine role that has them; or set AcceptFewerScopes"
 	case errors.Is(e.cause, errRedirect):
 		e.Hint = "set Endpoint to the address that it redirects to"
+	case e.Code == "auth.exceed_token_limit":
+		e.Hint = "the tenant's tokens of this billing period are used up: asking less often doesn't help"
 	case e.Status == http.StatusTooManyRequests:
 		e.Hint = "Logto limits the rate: ask less often"
 	case e.Status == http.StatusNotFound, e.Status == http.StatusMethodNotAllowed, e.Status/100 == 2 && errors.Is(e.cause, errNotJSON):
@@ -90,8 +94,12 @@ func (e *Error) hinted(cfg Config) *Error {
 		e.Hint = "AppSecret is not, or no longer, a secret of this application"
 	case e.Code == "invalid_client":
 		e.Hint = "no application at this Endpoint has this AppID"
-	case e.Code == "unauthorized_client":
+	case e.Code == "invalid_request" && strings.Contains(e.Description, "secret has expired"):
+		e.Hint = "AppSecret has expired: make another one in Logto"
+	case e.Code == "unauthorized_client", e.Code == "invalid_request" && strings.Contains(e.Description, "grant type is not allowed"):
 		e.Hint = "the application must be of the type machine-to-machine"
+	case e.Code == "access_denied" && e.Status == http.StatusBadRequest:
+		e.Hint = "the tenant's custom-claims script refuses the application: see the script in Logto"
 	case e.Code == "access_denied" && e.Status == http.StatusForbidden && cfg.OrganizationID != "":
 		e.Hint = "the application is not a member of this organization: add it in Logto, and compare OrganizationID"
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/logtoguard/logtoguard/logtotest"
 	"github.com/logtoguard/logtoguard/m2m"
 )
 
@@ -49,6 +50,35 @@ func TestErrorsOfLogto(t *testing.T) {
 	}
 }
 
+// Each of Logto's refusals that a secret, an application or a tenant comes to has its own hint.
+func TestRefusalsOfLogto(t *testing.T) {
+	for _, test := range []struct {
+		name              string
+		fault             logtotest.Fault
+		status            int
+		code, description string
+		hint              string
+	}{
+		{"expired secret", logtotest.SecretExpired(), 400, "invalid_request", "client secret has expired", "AppSecret has expired"},
+		{"another type of application", logtotest.WrongApplicationType(), 400, "invalid_request",
+			"requested grant type is not allowed for this client", "must be of the type machine-to-machine"},
+		{"denied by the tenant's script", logtotest.DeniedByScript("closed on Sundays"), 400, "access_denied", "closed on Sundays", "custom-claims script"},
+		{"tokens used up", logtotest.TokensUsedUp(), 429, "auth.exceed_token_limit", "Token limit exceeded. Please contact your administrator.",
+			"asking less often doesn't help"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			logto, clock := newLogto(t)
+			logto.Disturb(test.fault)
+			for _, organization := range []string{"", "acme"} {
+				e := refused(t, newClient(t, at(logto, clock), func(c *m2m.Config) { c.AppID, c.OrganizationID = "bot", organization }))
+				assert.Equal(t, []any{test.status, test.code, test.description}, []any{e.Status, e.Code, e.Description})
+				assert.Contains(t, e.Hint, test.hint)
+				assert.NotContains(t, e.Hint, "member")
+			}
+		})
+	}
+}
+
 // What Logto has never said before is for the person who reads the error, too.
 func TestAnswersErrors(t *testing.T) {
 	limit, tooLong := strings.Repeat("x", 200), strings.Repeat("y", 64)
@@ -71,6 +101,12 @@ func TestAnswersErrors(t *testing.T) {
 		{"an escape sequence", `{"error":"a","error_description":"\u001b[31mred"}`, "a", ""},
 		{"DEL", `{"error":"a","error_description":"a\u007fb"}`, "a", ""},
 		{"not ASCII", `{"error":"a","error_description":"café"}`, "a", ""},
+		{"a description of the wrong type", `{"error":"a","error_description":5}`, "a", ""},
+		{"other members of the wrong type", `{"error":"a","error_description":"text","access_token":1,"expires_in":"x","scope":[]}`, "a", "text"},
+		{"an error of the wrong type", `{"error":5,"error_description":"text"}`, "", "text"},
+		{"Logto's own", `{"code":"auth.unauthorized","message":"Unauthorized."}`, "auth.unauthorized", "Unauthorized."},
+		{"OAuth's before Logto's own", `{"code":"oidc.a","message":"A.","error":"a","error_description":"text"}`, "a", "text"},
+		{"a message alone", `{"message":"Internal server error."}`, "", "Internal server error."},
 		{"a control character after the limit", `{"error":"a","error_description":"` + limit + `\u0000"}`, "a", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -98,7 +134,7 @@ func TestHints(t *testing.T) {
 		{"a firewall", answer(403, "text/html", strings.NewReader("<html>")), nil, ""},
 		{"too many requests", answer(429, "text/html", strings.NewReader("<html>")), nil, "Logto limits the rate: ask less often"},
 		{"too many requests, in JSON", jsonAnswer(429, `{"error":"access_denied"}`), nil, "Logto limits the rate: ask less often"},
-		{"denied by the tenant's script", jsonAnswer(400, `{"error":"access_denied","error_description":"not today"}`), func(c *m2m.Config) { c.OrganizationID = "acme" }, ""},
+		{"a new sentence", jsonAnswer(400, `{"error":"invalid_request","error_description":"no client authentication mechanism provided"}`), nil, ""},
 		{"denied without an organization", jsonAnswer(403, `{"error":"access_denied"}`), nil, ""},
 		{"a redirect", answer(301, "", http.NoBody), nil, "set Endpoint to the address that it redirects to"},
 		{"a proxy before a Logto that is down", answer(502, "text/html", strings.NewReader("<html>")), nil, ""},

@@ -1,6 +1,7 @@
 package m2m
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/oauth2"
 
 	"github.com/logtoguard/logtoguard/internal/endpoint"
@@ -123,6 +125,27 @@ func headFault(response *http.Response) error {
 
 // judge makes a grant of an answer, or says why there is none.
 func (f *fetcher) judge(status int, body []byte, asked time.Time) (*grant, *Error) {
+	// Code and Message are Logto's own, which its refusals outside of OAuth have alone.
+	var refusal struct {
+		Error       jsontext.Value `json:"error"`
+		Description jsontext.Value `json:"error_description"`
+		Code        jsontext.Value `json:"code"`
+		Message     jsontext.Value `json:"message"`
+	}
+	err := strict.UnmarshalObject(body, &refusal)
+	switch {
+	case len(body) > maxAnswerSize:
+		return nil, f.failed(status, errTooLong)
+	case err != nil:
+		return nil, f.failed(status, errNotJSON)
+	case status != http.StatusOK || text(refusal.Error) != "":
+		description := f.cfg.shown(cmp.Or(text(refusal.Description), text(refusal.Message)), printable)
+		return nil, (&Error{
+			Status:      status,
+			Code:        f.cfg.shown(cmp.Or(text(refusal.Error), text(refusal.Code)), codeSyntax),
+			Description: description[:min(len(description), maxDescription)],
+		}).hinted(f.cfg)
+	}
 	var answer struct {
 		AccessToken string `json:"access_token"`
 		TokenType   string `json:"token_type"`
@@ -131,22 +154,8 @@ func (f *fetcher) judge(status int, body []byte, asked time.Time) (*grant, *Erro
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
 	}
-	err := strict.UnmarshalObject(body, &answer)
-	var wrongType *json.SemanticError
-	switch {
-	case len(body) > maxAnswerSize:
-		return nil, f.failed(status, errTooLong)
-	case errors.As(err, &wrongType):
+	if strict.UnmarshalObject(body, &answer) != nil {
 		return nil, f.failed(status, errType)
-	case err != nil:
-		return nil, f.failed(status, errNotJSON)
-	case status != http.StatusOK || answer.Error != "":
-		description := f.cfg.shown(answer.Description, printable)
-		return nil, (&Error{
-			Status:      status,
-			Code:        f.cfg.shown(answer.Error, codeSyntax),
-			Description: description[:min(len(description), maxDescription)],
-		}).hinted(f.cfg)
 	}
 	seconds := int64(defaultLifetime)
 	if answer.ExpiresIn != nil {
@@ -172,4 +181,11 @@ func (f *fetcher) judge(status int, body []byte, asked time.Time) (*grant, *Erro
 	lifetime := time.Duration(seconds) * time.Second
 	token := &oauth2.Token{AccessToken: answer.AccessToken, TokenType: "Bearer", Expiry: asked.Add(lifetime)}
 	return &grant{token.WithExtra(map[string]any{"scope": answer.Scope}), lifetime}, nil
+}
+
+// text is empty if value is not a string. One such member must not cost the others.
+func text(value jsontext.Value) string {
+	var s string
+	_ = json.Unmarshal(value, &s)
+	return s
 }
