@@ -39,7 +39,7 @@ func New(cfg Config) (*Client, error) {
 
 // Token returns an access token that is valid for at least 10 s (less, if its whole
 // lifetime is shorter than 200 s). It waits for Logto only if there is no such
-// token, and then at most 5 s or until ctx ends; a request to Logto goes on when its
+// token, and then at most 10 s or until ctx ends; a request to Logto goes on when its
 // callers give up.
 //
 // The token is the caller's own copy. Its Expiry goes by [Config].Now. It is at most

@@ -36,7 +36,7 @@ type Config struct {
 	AcceptFewerScopes bool
 	// HTTPClient is copied and used for token requests and by the client that
 	// [Client.HTTPClient] returns. Its Transport must honor request contexts. Token
-	// requests follow no redirects and take at most 5 s, or its Timeout if that is
+	// requests follow no redirects and take at most 10 s, or its Timeout if that is
 	// less; by a copy of an *[http.Transport], each has a connection of its own.
 	// Default: [http.DefaultTransport], and no timeout for requests to APIs.
 	HTTPClient *http.Client
