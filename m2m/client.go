@@ -47,9 +47,9 @@ func New(cfg Config) (*Client, error) {
 // with the granted scopes, including those that were not asked for; it is empty if
 // there are none.
 //
-// Every error is an *[Error]. After a failed request, calls return its error without
-// asking Logto again for 1 s, and after each further failure for twice as long, up
-// to 1 min.
+// Every error is an *[Error]. After a failed request that they waited for, calls return
+// its error without asking Logto again for 1 s, and after each further failure for
+// twice as long, up to 1 min.
 func (c *Client) Token(ctx context.Context) (*oauth2.Token, error) {
 	kept, err := c.tokens.get(ctx)
 	if err != nil {

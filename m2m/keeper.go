@@ -142,9 +142,7 @@ func (k *keeper) run(r *request) {
 	switch {
 	case r.failure == nil:
 		k.present, k.rest = r.grant, 0
-	case k.present.fit(now):
-		k.rest = minRest
-	default:
+	case !k.present.fit(now):
 		k.rest = min(max(2*k.rest, minRest), maxRest)
 	}
 	close(r.done)
