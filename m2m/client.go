@@ -49,7 +49,7 @@ func New(cfg Config) (*Client, error) {
 //
 // Every error is an *[Error]. After a failed request that they waited for, calls return
 // its error without asking Logto again for 1 s, and after each further failure for
-// twice as long, up to 1 min.
+// twice as long, up to 1 min, or for as long as [Error].RetryAfter says.
 func (c *Client) Token(ctx context.Context) (*oauth2.Token, error) {
 	kept, err := c.tokens.get(ctx)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Error says why there is no token. It doesn't show the secret: of an answer, it
@@ -31,6 +32,9 @@ type Error struct {
 	// MissingScopes are the scopes that were asked for and not granted, if that is
 	// the error.
 	MissingScopes []string
+	// RetryAfter is for how much longer Logto is not asked, because its answer (429 or
+	// 503) said so in Retry-After: at most 5 min.
+	RetryAfter time.Duration
 
 	cause error
 }
@@ -64,9 +68,11 @@ func (e *Error) Timeout() bool {
 // Unwrap returns the cause, if there is one.
 func (e *Error) Unwrap() error { return e.cause }
 
-// clone makes a copy for one of the callers that share a failure.
-func (e *Error) clone() *Error {
+// clone makes a copy for one of the callers that share a failure, when this time has
+// passed since.
+func (e *Error) clone(passed time.Duration) *Error {
 	own := *e
+	own.RetryAfter = max(0, e.RetryAfter-passed)
 	own.MissingScopes = slices.Clone(e.MissingScopes)
 	return &own
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 
 const (
 	requestTimeout = 10 * time.Second // a script of the tenant that hangs delays Logto by 5.7 s
+	maxRetryAfter  = 5 * time.Minute
 	maxAnswerSize  = 64 << 10
 
 	defaultLifetime = 60 // seconds, as in answers
@@ -58,6 +60,7 @@ func newFetcher(cfg Config, tokenURL string, client http.Client, now func() time
 	cfg.Scopes = scopes
 	client.Transport = endpoint.SingleUse(client.Transport)
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client.Jar = nil // it is for APIs
 	form := url.Values{"grant_type": {"client_credentials"}}
 	for name, value := range map[string]string{
 		"resource": cfg.Resource, "organization_id": cfg.OrganizationID, "scope": strings.Join(scopes, " "),
@@ -87,6 +90,15 @@ func (f *fetcher) fetch() (*grant, *Error) {
 		return nil, f.noAnswer(err)
 	}
 	defer response.Body.Close()
+	granted, failure := f.read(response, asked)
+	if failure != nil {
+		failure.RetryAfter = retryAfter(response, f.now())
+	}
+	return granted, failure
+}
+
+// read makes a grant of an answer, or says why there is none.
+func (f *fetcher) read(response *http.Response, asked time.Time) (*grant, *Error) {
 	if fault := headFault(response); fault != nil {
 		return nil, f.failed(response.StatusCode, fault)
 	}
@@ -123,7 +135,24 @@ func headFault(response *http.Response) error {
 	return nil
 }
 
-// judge makes a grant of an answer, or says why there is none.
+// retryAfter returns for how long the answer asks to be left alone (RFC 9110, section
+// 10.2.3), within bounds: one odd answer must not stop a program for a day.
+func retryAfter(response *http.Response, now time.Time) time.Duration {
+	if response.StatusCode != http.StatusTooManyRequests && response.StatusCode != http.StatusServiceUnavailable {
+		return 0
+	}
+	value := response.Header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
+	}
+	date, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	return min(date.Sub(now), maxRetryAfter)
+}
+
+// judge makes a grant of the answer's body.
 func (f *fetcher) judge(status int, body []byte, asked time.Time) (*grant, *Error) {
 	// Code and Message are Logto's own, which its refusals outside of OAuth have alone.
 	var refusal struct {

@@ -73,7 +73,7 @@ func (k *keeper) get(ctx context.Context) (*grant, error) {
 	}
 	if k.underWay == nil && k.resting(now, k.rest) {
 		defer k.mu.Unlock()
-		return nil, k.failure.clone()
+		return nil, k.failure.clone(now.Sub(k.failedAt))
 	}
 	pending := k.ask()
 	k.mu.Unlock()
@@ -99,7 +99,7 @@ func (k *keeper) after(ctx context.Context, refused *grant) (*grant, error) {
 		return k.get(ctx)
 	}
 	if k.underWay == nil {
-		if within(forcedRenewalPeriod, k.forcedAt, now) {
+		if within(forcedRenewalPeriod, k.forcedAt, now) || k.resting(now, 0) {
 			k.mu.Unlock()
 			return refused, nil
 		}
@@ -110,9 +110,10 @@ func (k *keeper) after(ctx context.Context, refused *grant) (*grant, error) {
 	return pending.wait(ctx)
 }
 
-// resting reports whether the last request failed within this time. k.mu must be held.
+// resting reports whether the last request failed within this time, or within the one
+// that its answer asked to wait. k.mu must be held.
 func (k *keeper) resting(now time.Time, rest time.Duration) bool {
-	return k.failure != nil && within(rest, k.failedAt, now)
+	return k.failure != nil && within(max(rest, k.failure.RetryAfter), k.failedAt, now)
 }
 
 // within reports whether period has not passed since start. It is false if the clock
@@ -156,7 +157,7 @@ func (r *request) wait(ctx context.Context) (*grant, error) {
 		return nil, &Error{cause: ctx.Err()}
 	}
 	if r.failure != nil {
-		return nil, r.failure.clone()
+		return nil, r.failure.clone(0)
 	}
 	return r.grant, nil
 }

@@ -2,6 +2,7 @@ package m2m_test
 
 import (
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -158,4 +159,67 @@ func TestScopesOfARenewedToken(t *testing.T) {
 	require.Equal(t, []string{"write:products"}, refused(t, client).MissingScopes)
 	clock.Advance(time.Hour)
 	token(t, client)
+}
+
+func busy(status int, retryAfter string) func(int32, *http.Request) (*http.Response, error) {
+	return func(int32, *http.Request) (*http.Response, error) {
+		response := answer(status, "text/html", strings.NewReader("<html>"))
+		response.Header.Set("Retry-After", retryAfter)
+		return response, nil
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	for _, test := range []struct {
+		status int
+		value  string
+		want   time.Duration
+	}{
+		{429, "30", 30 * time.Second}, {503, "30", 30 * time.Second}, {429, "300", 5 * time.Minute}, {429, "301", 5 * time.Minute},
+		{429, "99999999999999999999", 5 * time.Minute}, {429, "18446744073709551615", 5 * time.Minute},
+		{503, noon.Add(time.Minute).Format(http.TimeFormat), time.Minute}, {503, noon.Add(time.Hour).Format(http.TimeFormat), 5 * time.Minute},
+		{429, noon.Add(-time.Minute).Format(http.TimeFormat), 0},
+		{429, "", 0}, {429, "0", 0}, {429, "-1", 0}, {429, "1.5", 0}, {429, "soon", 0}, {500, "30", 0}, {400, "30", 0}, {301, "30", 0},
+	} {
+		clock := logtotest.NewClock(noon)
+		logto := &tokenEndpoint{answer: busy(test.status, test.value)}
+		client := newClient(t, by(logto), clocked(clock))
+		assert.Equal(t, test.want, refused(t, client).RetryAfter, "%d %s", test.status, test.value)
+
+		rest := max(test.want, time.Second)
+		clock.Advance(rest - time.Second/4)
+		assert.Equal(t, max(0, test.want-rest+time.Second/4), refused(t, client).RetryAfter, "what is left of it")
+		assert.EqualValues(t, 1, logto.requests.Load(), "%d %s", test.status, test.value)
+		clock.Advance(time.Second / 4)
+		refused(t, client)
+		assert.EqualValues(t, 2, logto.requests.Load(), "%d %s", test.status, test.value)
+	}
+}
+
+// While Logto asks to wait, the token that still works serves, and an API's 401
+// doesn't force a renewal either.
+func TestRetryAfterWithAToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(accept("token-1"))
+		client := newClient(t, by(w), clocked(w.clock))
+		require.Equal(t, "token-1", token(t, client))
+		w.logto.answer = busy(429, "300")
+		w.clock.Advance(45 * time.Minute)
+		for _, step := range []struct {
+			advance  time.Duration
+			requests int32
+		}{{0, 2}, {5*time.Minute - 1, 2}, {1, 3}} {
+			w.clock.Advance(step.advance)
+			w.api = accept("token-1")
+			require.Equal(t, 200, do(t, client.HTTPClient(), http.MethodGet, "https://api.example/", nil).StatusCode)
+			synctest.Wait()
+			w.api = accept()
+			require.Equal(t, 401, do(t, client.HTTPClient(), http.MethodGet, "https://api.example/", nil).StatusCode)
+			require.Equal(t, step.requests, w.logto.requests.Load(), "after %v", step.advance)
+		}
+		w.clock.Advance(-time.Hour)
+		w.api = accept()
+		do(t, client.HTTPClient(), http.MethodGet, "https://api.example/", nil)
+		require.EqualValues(t, 4, w.logto.requests.Load(), "a clock that is set back lengthens nothing")
+	})
 }

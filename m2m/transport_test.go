@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -218,4 +220,26 @@ func TestBodiesAreClosedOnErrors(t *testing.T) {
 			assert.Empty(t, w.seen)
 		})
 	}
+}
+
+// Logto's cookies are not for the caller, nor the caller's for Logto.
+func TestCookies(t *testing.T) {
+	at, err := url.Parse("https://logto.example/")
+	require.NoError(t, err)
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	jar.SetCookies(at, []*http.Cookie{{Name: "own", Value: "a", Path: "/"}})
+	w := newWorld(func(r *http.Request) (*http.Response, error) {
+		assert.Equal(t, "own=a", r.Header.Get("Cookie"))
+		return answer(200, "", http.NoBody), nil
+	})
+	w.logto.answer = func(n int32, r *http.Request) (*http.Response, error) {
+		assert.Empty(t, r.Header.Get("Cookie"))
+		response := granted(n)
+		response.Header.Set("Set-Cookie", "session=b; Path=/")
+		return response, nil
+	}
+	client := w.client(t, func(c *m2m.Config) { c.HTTPClient.Jar = jar })
+	do(t, client, http.MethodGet, "https://logto.example/api", nil)
+	require.Len(t, jar.Cookies(at), 1)
 }
