@@ -96,6 +96,11 @@ func (cfg Config) check() (string, error) {
 			add("%s has white space around it: write it as Logto shows it, without a line break", field[0])
 		}
 	}
+	for _, field := range [][2]string{{"AppID", cfg.AppID}, {"AppSecret", cfg.AppSecret}} { // RFC 6749, appendix A
+		if strings.ContainsFunc(strings.TrimSpace(field[1]), func(r rune) bool { return r < ' ' || r > '~' }) {
+			add("%s has characters that don't print or are not ASCII, such as a byte order mark: write it as Logto shows it", field[0])
+		}
+	}
 	for i, scope := range cfg.Scopes {
 		if scope == "" || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 			add("Scopes[%d] is empty or has white space: write each scope as an element of its own, such as read:products", i)

@@ -30,7 +30,7 @@ func TestRequestOnTheWire(t *testing.T) {
 			"grant_type=client_credentials&organization_id=acme&resource=https%3A%2F%2Fshopping.api"},
 		{"for an organization", func(c *m2m.Config) { c.OrganizationID, c.Resource = "acme", "" }, "https://logto.example/oidc/token", basic("manager", appSecret),
 			"grant_type=client_credentials&organization_id=acme"},
-		{"special characters", func(c *m2m.Config) { c.AppID, c.AppSecret = "a:b/c", "p%+ é:" }, "https://logto.example/oidc/token", basic("a%3Ab%2Fc", "p%25%2B+%C3%A9%3A"),
+		{"special characters", func(c *m2m.Config) { c.AppID, c.AppSecret = "a:b/c", "p%+ '~:" }, "https://logto.example/oidc/token", basic("a%3Ab%2Fc", "p%25%2B+%27~%3A"),
 			"grant_type=client_credentials&resource=https%3A%2F%2Fshopping.api"},
 		{"an endpoint with a path", func(c *m2m.Config) { c.Endpoint = "https://example.com/auth/oidc/" }, "https://example.com/auth/oidc/token", basic("manager", appSecret),
 			"grant_type=client_credentials&resource=https%3A%2F%2Fshopping.api"},
