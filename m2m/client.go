@@ -1,7 +1,9 @@
 package m2m
 
 import (
+	"cmp"
 	"context"
+	"log/slog"
 	"net/http"
 
 	"golang.org/x/oauth2"
@@ -32,7 +34,8 @@ func New(cfg Config) (*Client, error) {
 	}
 	now := clock.Wall(cfg.Now)
 	fetcher := newFetcher(cfg, address+"/oidc/token", given, now)
-	tokens := &keeper{fetch: fetcher.fetch, now: now}
+	logger := cmp.Or(cfg.Logger, slog.Default()).With("config", cfg)
+	tokens := &keeper{fetch: fetcher.fetch, now: now, logger: logger}
 	given.Transport = &transport{tokens: tokens, base: given.Transport, insecureHTTP: cfg.InsecureHTTP}
 	return &Client{tokens: tokens, api: &given}, nil
 }

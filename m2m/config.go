@@ -40,6 +40,9 @@ type Config struct {
 	// less; by a copy of an *[http.Transport], each has a connection of its own.
 	// Default: [http.DefaultTransport], and no timeout for requests to APIs.
 	HTTPClient *http.Client
+	// Logger gets a Warn when a renewal fails while the token still works, one for all
+	// until renewals work again, and one then. Default: slog.Default() at the time of New.
+	Logger *slog.Logger
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 	// InsecureHTTP allows http:// for hosts that are not loopback, for Endpoint

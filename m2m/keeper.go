@@ -2,10 +2,13 @@ package m2m
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/logtoguard/logtoguard/internal/safetext"
 )
 
 const (
@@ -40,8 +43,9 @@ func (g *grant) due(now time.Time) bool {
 
 // A keeper holds the present grant and renews it.
 type keeper struct {
-	fetch func() (*grant, *Error)
-	now   func() time.Time
+	fetch  func() (*grant, *Error)
+	now    func() time.Time
+	logger *slog.Logger
 
 	mu       sync.Mutex
 	present  *grant
@@ -50,6 +54,7 @@ type keeper struct {
 	failedAt time.Time
 	rest     time.Duration // after that failure, if there is no token
 	forcedAt time.Time
+	warned   bool // that renewals fail
 }
 
 // A request to Logto is shared by all callers that wait for it. Grant and failure
@@ -133,8 +138,23 @@ func (k *keeper) ask() *request {
 	return k.underWay
 }
 
+// run logs what no caller gets to see. It holds no lock then, because a handler may
+// call the Client.
 func (k *keeper) run(r *request) {
 	r.grant, r.failure = k.fetch()
+	present, changed := k.record(r)
+	switch {
+	case changed && r.failure == nil:
+		k.logger.Warn("m2m: renewing the token works again")
+	case changed:
+		k.logger.Warn("m2m: renewing the token failed: serving on with the one that is there",
+			"expires", present.token.Expiry, "error", safetext.Text(r.failure.Error()))
+	}
+}
+
+// record keeps the outcome for all callers. It reports whether renewals fail from
+// now on, or work again, and the grant that is there.
+func (k *keeper) record(r *request) (present *grant, changed bool) {
 	now := k.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -146,7 +166,11 @@ func (k *keeper) run(r *request) {
 	case !k.present.fit(now):
 		k.rest = min(max(2*k.rest, minRest), maxRest)
 	}
+	failing := r.failure != nil && (k.warned || k.present.fit(now))
+	changed = failing != k.warned
+	k.warned = failing
 	close(r.done)
+	return k.present, changed
 }
 
 // wait returns the outcome, or an error if ctx ends first.
