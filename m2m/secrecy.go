@@ -13,7 +13,6 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"syscall"
 )
 
 const maxDescription = 200
@@ -68,7 +67,7 @@ func knownCause(err error) error {
 	var operation *net.OpError
 	var lookup *net.DNSError
 	var certificate *tls.CertificateVerificationError
-	var system syscall.Errno
+	var system errno
 	var timeout net.Error
 	switch {
 	case errors.As(err, &operation):

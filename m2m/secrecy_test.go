@@ -57,7 +57,7 @@ func TestNoSecretInErrors(t *testing.T) {
 	for name, server := range map[string]func(text string) roundTrip{
 		"transport":          failing("malformed HTTP response %q"),
 		"around a cause":     failing("%s: %w", context.DeadlineExceeded),
-		"around a network's": failing("%s: %w", &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}),
+		"around a network's": failing("%s: %w", &net.OpError{Op: "read", Net: "tcp", Err: syscall.EIO}),
 		"around a time-out":  failing("%s: %w", &net.DNSError{Err: "time-out", Name: "logto.example", IsTimeout: true}),
 		"within a network's": func(text string) roundTrip {
 			return failing("%s: %w", &net.OpError{Op: "read", Err: errors.New(text)})(text)
@@ -137,7 +137,7 @@ func everything(err error) string {
 
 // What is known not to be the server's own words is shown, and can be looked for.
 func TestCausesAreFound(t *testing.T) {
-	refusedDial := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 443}, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	refusedDial := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 443}, Err: os.NewSyscallError("connect", syscall.EACCES)}
 	untrusted := &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
 	notFound := &net.DNSError{Err: "no such host", Name: "logto.example", IsNotFound: true}
 	for _, test := range []struct {
@@ -145,8 +145,8 @@ func TestCausesAreFound(t *testing.T) {
 		found error
 		text  string
 	}{
-		{syscall.ECONNREFUSED, syscall.ECONNREFUSED, "connection refused"},
-		{refusedDial, syscall.ECONNREFUSED, "dial tcp 192.0.2.1:443: connection refused"},
+		{syscall.EACCES, syscall.EACCES, "permission denied"},
+		{refusedDial, syscall.EACCES, "dial tcp 192.0.2.1:443: permission denied"},
 		{&net.OpError{Op: "dial", Net: "tcp", Err: notFound}, notFound, "dial tcp: lookup logto.example: no such host"},
 		{notFound, notFound, "lookup logto.example: no such host"},
 		{untrusted, x509.UnknownAuthorityError{}, "tls: failed to verify certificate: x509: certificate signed by unknown authority"},
@@ -179,7 +179,7 @@ func TestTimeoutIsTold(t *testing.T) {
 	for _, test := range []struct {
 		cause error
 		want  bool
-	}{{context.DeadlineExceeded, true}, {patience{}, true}, {os.ErrDeadlineExceeded, true}, {syscall.ETIMEDOUT, true}, {syscall.ECONNREFUSED, false}, {io.EOF, false}} {
+	}{{context.DeadlineExceeded, true}, {patience{}, true}, {os.ErrDeadlineExceeded, true}, {syscall.ETIMEDOUT, true}, {syscall.EACCES, false}, {io.EOF, false}} {
 		w := newWorld(nil)
 		w.logto.answer = func(int32, *http.Request) (*http.Response, error) { return nil, test.cause }
 		_, err := w.client(t).Get("https://api.example/")

@@ -1,0 +1,8 @@
+//go:build !plan9
+
+package m2m
+
+import "syscall"
+
+// errno is an error of the operating system.
+type errno = syscall.Errno
