@@ -31,6 +31,9 @@ Exit status: 0 there is at least one usable key, 1 there is none, 2 wrong usage,
 use as published, used (true or false) and why_not.
 `
 
+// maxKeys is the most that a guard takes from one set.
+const maxKeys = 1000
+
 // nowhere is an endpoint for guards that ask nobody.
 const nowhere = "https://localhost"
 
@@ -74,10 +77,15 @@ func (w *watcher) ready(cfg logtoguard.Config) error {
 	return guard.Ready(w.failed)
 }
 
+type keyVerdict struct {
+	used bool
+	why  string
+}
+
 // judgeKey asks the library about the published keys with this kid: a guard that gets
 // no others either has a key then, or not. The reasons are those of the keys that it
 // skips.
-func (p *program) judgeKey(ctx context.Context, id string, published []key) (used bool, why string) {
+func (p *program) judgeKey(ctx context.Context, id string, published []key) keyVerdict {
 	var alike []string
 	for _, k := range published {
 		if k.id == id {
@@ -88,8 +96,8 @@ func (p *program) judgeKey(ctx context.Context, id string, published []key) (use
 	w := newWatcher(ctx, p.now)
 	cfg := keys.config(w)
 	w.base = keySet(`{"keys":[` + strings.Join(alike, ",") + `]}`)
-	used = w.ready(cfg) == nil
-	return used, w.whyNot()
+	used := w.ready(cfg) == nil
+	return keyVerdict{used, w.whyNot()}
 }
 
 type listedKey struct {
@@ -124,10 +132,18 @@ func (p *program) keys(ctx context.Context, args []string) error {
 		return &failure{undecided, "no keys: " + w.whyNoKeys()}
 	}
 	published := w.published()
+	if len(published) > maxKeys {
+		published = nil
+	}
 	list := make([]listedKey, len(published))
+	verdicts := map[string]keyVerdict{}
 	for i, k := range published {
-		used, why := p.judgeKey(ctx, k.id, published)
-		list[i] = listedKey{k.id, k.kind(), k.text("alg"), k.text("use"), used, why}
+		v, judged := verdicts[k.id]
+		if !judged {
+			v = p.judgeKey(ctx, k.id, published)
+			verdicts[k.id] = v
+		}
+		list[i] = listedKey{k.id, k.kind(), k.text("alg"), k.text("use"), v.used, v.why}
 	}
 	report, err := listKeys(list, *asJSON)
 	if err != nil {

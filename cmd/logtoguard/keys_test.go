@@ -2,10 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -121,4 +126,41 @@ func TestAnObjectWithoutKeysIsAnAnswer(t *testing.T) {
 	out := session{}.run(t, "keys", "-endpoint", logto.Endpoint())
 	assert.Equal(t, refused, out.status)
 	assert.Contains(t, out.stderr, "no usable key")
+}
+
+// The work is bounded, whatever a file or an issuer publishes: as the guard uses none
+// of more than 1,000 keys, none is judged.
+func TestManyKeys(t *testing.T) {
+	good, err := json.Marshal(logtotest.NewKey("ES256").JWK())
+	require.NoError(t, err)
+	distinct := []string{string(good)}
+	for i := range 1000 {
+		distinct = append(distinct, fmt.Sprintf(`{"kid":"k%d"}`, i))
+	}
+	for name, row := range map[string]struct {
+		keys   []string
+		status int
+		listed int
+	}{
+		"one kid":            {slices.Repeat([]string{string(good)}, 900), fine, 900},
+		"as many as it uses": {distinct[:1000], fine, 1000},
+		"one more":           {distinct, refused, 0},
+		"1 MiB":              {slices.Repeat([]string{"{}"}, 349_000), refused, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "keys.json")
+			require.NoError(t, os.WriteFile(file, []byte(`{"keys":[`+strings.Join(row.keys, ",")+`]}`), 0o600))
+			var asked atomic.Int64 // every guard asks for the time
+			out := session{now: func() time.Time { asked.Add(1); return noon() }}.run(t, "keys", "-keys", file, "-json")
+			assert.Equal(t, name == "as many as it uses", asked.Load() > 100, "each kid is judged once")
+			assert.Equal(t, row.status, out.status, out.stderr)
+			assert.Equal(t, row.status == refused, strings.Contains(out.stderr, "more than 1000 keys"), out.stderr)
+			var got struct{ Keys []listedKey }
+			require.NoError(t, json.Unmarshal([]byte(out.stdout), &got))
+			assert.Equal(t, row.listed, len(got.Keys))
+			for i, k := range got.Keys {
+				require.Equal(t, i == 0 || name == "one kid", k.Used)
+			}
+		})
+	}
 }
