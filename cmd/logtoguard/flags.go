@@ -136,7 +136,7 @@ func readKeyFile(name string) (string, error) {
 	case len(set) > maxKeySet:
 		return "", misused("-keys: %s is longer than 1 MiB", name)
 	}
-	return string(set), nil
+	return decoded(set), nil
 }
 
 // newGuard makes a guard, and speaks of faults by the names of the flags.

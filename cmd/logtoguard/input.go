@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 )
 
 // maxInput is more than a guard takes, and little enough to be read at once.
@@ -56,8 +58,26 @@ func (p *program) read(ctx context.Context, what string) (string, error) {
 	}
 	return interruptible(ctx, func() (string, error) {
 		data, err := io.ReadAll(input)
-		return string(data), fromInput(err)
+		return decoded(data), fromInput(err)
 	})
+}
+
+// decoded undoes what Windows PowerShell 5.1 does to the text that it writes: it puts a
+// byte order mark before it, and makes it UTF-16 in files.
+func decoded(data []byte) string {
+	var order binary.ByteOrder = binary.LittleEndian
+	switch {
+	case bytes.HasPrefix(data, []byte("\xff\xfe")):
+	case bytes.HasPrefix(data, []byte("\xfe\xff")):
+		order = binary.BigEndian
+	default:
+		return strings.TrimPrefix(string(data), "\ufeff")
+	}
+	var units []uint16
+	for data = data[2:]; len(data) > 1; data = data[2:] {
+		units = append(units, order.Uint16(data))
+	}
+	return string(utf16.Decode(units))
 }
 
 // interruptible is read, until ctx ends. Nothing can break off a read of a terminal

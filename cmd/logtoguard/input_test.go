@@ -2,14 +2,18 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
+	"unicode/utf16"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -50,6 +54,43 @@ func TestWaysToGiveAToken(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Windows PowerShell 5.1 writes a byte order mark before what it pipes, and UTF-16 into files.
+func TestEncodings(t *testing.T) {
+	logto := startLogto(t)
+	token := logto.Mint(logtotest.Token{})
+	keys, err := json.Marshal(map[string]any{"keys": []any{logto.Key().JWK()}})
+	require.NoError(t, err)
+	for name, encode := range map[string]func(string) string{
+		"UTF-8":                      func(s string) string { return s },
+		"UTF-8 with a mark":          func(s string) string { return "\xef\xbb\xbf" + s },
+		"UTF-16, little end first":   func(s string) string { return "\xff\xfe" + utf16Of(binary.LittleEndian, s) },
+		"UTF-16, big end first":      func(s string) string { return "\xfe\xff" + utf16Of(binary.BigEndian, s) },
+		"UTF-16 that ends in a half": func(s string) string { return "\xff\xfe" + utf16Of(binary.LittleEndian, s) + "\n" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := session{stdin: encode(token + "\r\n")}.run(t, "explain", "-endpoint", logto.Endpoint(), "-audience", shopping, "-json")
+			assert.Equal(t, fine, out.status, out.stdout)
+			assert.Empty(t, out.report(t).Notes)
+			out = session{stdin: encode("s3cret-of-shop\r\n")}.run(t, "token", "-endpoint", logto.Endpoint(), "-app", "shop", "-resource", shopping)
+			assert.Equal(t, fine, out.status, out.stderr)
+			file := filepath.Join(t.TempDir(), "keys.json")
+			require.NoError(t, os.WriteFile(file, []byte(encode(string(keys))), 0o600))
+			out = session{}.run(t, "keys", "-keys", file)
+			assert.Equal(t, fine, out.status, out.stderr)
+		})
+	}
+	out := session{stdin: "\xff\xfe"}.run(t, "explain", "-endpoint", logto.Endpoint(), "-audience", shopping)
+	assert.Contains(t, out.stdout, "no token came")
+}
+
+func utf16Of(order binary.AppendByteOrder, s string) string {
+	var encoded []byte
+	for _, unit := range utf16.Encode([]rune(s)) {
+		encoded = order.AppendUint16(encoded, unit)
+	}
+	return string(encoded)
 }
 
 func TestInputThatDoesNotCome(t *testing.T) {
