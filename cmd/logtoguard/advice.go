@@ -98,6 +98,8 @@ func adviseOpaque(q *inquiry) []string {
 	switch {
 	case !q.token.sendable:
 		return adviseNoToken()
+	case strings.HasPrefix(q.token.parts[0], "pat_"):
+		return one("a personal access token: exchange it for an access token first, at Logto's token endpoint")
 	case q.cfg.OrganizationTokens:
 		return one("opaque: the client asked for no organization; ask for it with organization_id=…")
 	}

@@ -28,6 +28,8 @@ var refusals = []struct {
 }{
 	{"nothing", nil, instead(""), nil, logtoguard.ErrNoToken, "form", "no token came"},
 	{"opaque", nil, instead("9NybN27JstKkzKqrRhDgongGRDub59CV45teTmWabGY"), nil, logtoguard.ErrOpaqueToken, "form", "ask for it with resource=https://shopping.api"},
+	{"personal access token", nil, instead("pat_9NybN27JstKkzKqrRhDgongGRDub59CV"), nil, logtoguard.ErrOpaqueToken, "form", "a personal access token: exchange it for an access token first"},
+	{"personal access token for organizations", nil, instead("pat_9NybN27JstKkzKqrRhDgongGRDub59CV"), []string{"-organization-tokens"}, logtoguard.ErrOpaqueToken, "form", "a personal access token"},
 	{"cut", nil, func(s string) string { return s[:strings.LastIndex(s, ".")] }, nil, logtoguard.ErrMalformed, "form", "copy it again"},
 	{"odd encoding", nil, func(s string) string { return s[:len(s)-1] + "~" }, nil, logtoguard.ErrMalformed, "form", "copy it again"},
 	{"encrypted", nil, instead("eyJlbmMiOiJBMjU2R0NNIn0.a.b.c.d"), nil, logtoguard.ErrMalformed, "form", "encrypted"},
@@ -148,6 +150,28 @@ func judged(t *testing.T, endpoint, token string, flags []string) error {
 		err = claims.CheckScope(strings.Fields(scopes)...)
 	}
 	return err
+}
+
+// What the advice says is not said again as a note.
+func TestOneHintForASlash(t *testing.T) {
+	logto := startLogto(t)
+	token := logto.Mint(logtotest.Token{})
+	endsInSlash := logto.Mint(logtotest.Token{}, set("aud", shopping+"/"))
+	for _, row := range []struct {
+		name, token, audience string
+		status, advice, notes int
+	}{
+		{"too many in the flag", token, shopping + "/", refused, 1, 0},
+		{"too many in the token", endsInSlash, shopping, refused, 1, 0},
+		{"in both", endsInSlash, shopping + "/", fine, 1, 1}, // on scopes; on the slash
+		{"another API", endsInSlash, "https://other.api/", refused, 1, 0},
+		{"another fault", token + "~", shopping + "/", refused, 1, 1},
+	} {
+		got := session{stdin: row.token}.run(t, "explain", "-endpoint", logto.Endpoint(), "-audience", row.audience, "-json")
+		assert.Equal(t, row.status, got.status, row.name)
+		assert.Len(t, got.report(t).Advice, row.advice, row.name)
+		assert.Len(t, got.report(t).Notes, row.notes, row.name)
+	}
 }
 
 func TestRefusals(t *testing.T) {

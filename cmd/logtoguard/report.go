@@ -2,11 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf16"
+
+	"github.com/logtoguard/logtoguard"
 )
 
 // result is a check with its outcome.
@@ -38,7 +42,11 @@ func (q *inquiry) results() []result {
 }
 
 func (p *program) report(q *inquiry, asJSON bool) (string, error) {
-	notes := append(q.watch.warned(), q.notes...)
+	warnings := q.watch.warned()
+	if errors.Is(q.err, logtoguard.ErrWrongAudience) { // the advice is about it
+		warnings = slices.DeleteFunc(warnings, func(s string) bool { return strings.HasPrefix(s, "-audience ends in a slash") })
+	}
+	notes := append(warnings, q.notes...)
 	if asJSON {
 		return q.json(notes)
 	}
