@@ -56,6 +56,9 @@ func (p *program) token(ctx context.Context, args []string) error {
 		granted = "none"
 	}
 	fmt.Fprintf(p.stderr, "expires %s; scopes: %s\n", relative(token.Expiry, p.now()), show(granted))
+	if len(cfg.Scopes) == 0 {
+		fmt.Fprintln(p.stderr, "no permission without -scope: ask for some, such as -scope read:products")
+	}
 	return p.print(token.AccessToken + "\n")
 }
 

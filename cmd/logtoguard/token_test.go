@@ -51,6 +51,17 @@ func TestToken(t *testing.T) {
 	}
 }
 
+func TestNoScopeIsSaid(t *testing.T) {
+	logto := startLogto(t)
+	for scope, said := range map[string]bool{"": true, "read:products": false} {
+		out := session{stdin: "s3cret-of-shop"}.run(t, "token", "-endpoint", logto.Endpoint(), "-app", "shop", "-resource", shopping, "-scope", scope)
+		assert.Equal(t, fine, out.status)
+		assert.Equal(t, said, strings.Contains(out.stderr, "no permission without -scope: ask for some, such as -scope read:products\n"), out.stderr)
+	}
+	out := session{stdin: "wrong"}.run(t, "token", "-endpoint", logto.Endpoint(), "-app", "shop", "-resource", shopping)
+	assert.NotContains(t, out.stderr, "-scope", "there is no token")
+}
+
 // A fault of Logto, or of what answers in its place, says nothing about the application.
 func TestNoAnswerForAToken(t *testing.T) {
 	for name, fault := range map[string]logtotest.Fault{
