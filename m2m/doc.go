@@ -29,6 +29,9 @@
 //
 // # Errors
 //
-// An *[Error] says why there is no token: the OAuth error and, for common
+// An *[Error] says why there is no token: what Logto says and, for common
 // mistakes, a hint. Neither it nor a Config shows the secret when printed.
+//
+// A renewal that fails while the token still works is logged to [Config].Logger: set
+// an alert on it, and a secret that has expired is noticed before calls fail.
 package m2m
