@@ -3,6 +3,7 @@ package logtoguard
 import (
 	"errors"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 	maxDepth     = 32   // objects and arrays in one another
 	maxMembers   = 1000 // at every depth, in header and payload together
 	maxAudiences = 16
+	maxNumber    = 64 // bytes of a time: one of 800 digits can take 0.1 ms to parse
 )
 
 // token is a JWS in compact serialization (RFC 7515, section 3.1), decoded.
@@ -88,11 +90,10 @@ func (o jsonObject) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 }
 
 // jsonValue is a member's value as it was sent: unlike a Go type it tells null
-// and a wrong type from absence. Of all but strings and numbers it keeps the kind only.
+// and a wrong type from absence.
 type jsonValue struct {
-	kind   jsontext.Kind // 0: absent
-	str    string
-	number float64
+	kind jsontext.Kind // 0: absent
+	str  string        // of a string; of a number as it is written: 1e-310 takes 16 µs to parse
 }
 
 func (v *jsonValue) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
@@ -101,21 +102,21 @@ func (v *jsonValue) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 		return dec.SkipValue()
 	}
 	token, err := dec.ReadToken()
-	if err != nil {
-		return err
-	}
-	if v.kind == '"' {
+	if err == nil {
 		v.str = token.String()
-	} else {
-		v.number = token.Float()
 	}
-	return nil
+	return err
 }
 
 func (v *jsonValue) present() bool { return v.kind != 0 }
 
 // text returns a string's value; any other kind is not ok.
-func (v *jsonValue) text() (s string, ok bool) { return v.str, v.kind == '"' }
+func (v *jsonValue) text() (s string, ok bool) {
+	if v.kind != '"' {
+		return "", false
+	}
+	return v.str, true
+}
 
 // audience is aud: a string, or an array of strings.
 type audience struct {
@@ -176,9 +177,13 @@ const (
 
 // instant returns a NumericDate: seconds since 1970, fractions allowed (RFC 7519, section 2).
 func (v *jsonValue) instant() (t time.Time, ok bool) {
-	if v.kind != '0' || v.number < firstSecond || v.number >= endOfTime {
+	if v.kind != '0' || len(v.str) > maxNumber {
 		return t, false
 	}
-	whole, fraction := math.Modf(v.number)
+	seconds, err := strconv.ParseFloat(v.str, 64)
+	if err != nil || seconds < firstSecond || seconds >= endOfTime {
+		return t, false
+	}
+	whole, fraction := math.Modf(seconds)
 	return time.Unix(int64(whole), int64(fraction*1e9)), true
 }

@@ -82,6 +82,7 @@ var refusals = []struct {
 		logtoguard.ErrWrongAudience, "aud", "no more than one"},
 	{"expired", edits(set("exp", ago(3*time.Minute+time.Second))), nil, nil, logtoguard.ErrExpired, "exp", "expired 3 minutes ago: get a new one"},
 	{"endless", edits(set("exp", nil)), nil, nil, logtoguard.ErrInvalidClaim, "exp", "exp"},
+	{"exp in too many digits", edits(set("exp", json.RawMessage("1795352400."+strings.Repeat("0", 54)))), nil, nil, logtoguard.ErrInvalidClaim, "exp", "exp"},
 	{"not yet", edits(set("nbf", ago(-3*time.Minute-30*time.Second))), nil, nil, logtoguard.ErrNotYetValid, "nbf", "its nbf is in 3 minutes"},
 	{"odd nbf", edits(set("nbf", "soon")), nil, nil, logtoguard.ErrInvalidClaim, "nbf", "custom-claims script"},
 	{"issued later", edits(set("nbf", ago(time.Minute)), set("iat", ago(-3*time.Minute-30*time.Second))), nil, nil, logtoguard.ErrNotYetValid, "iat", "its iat is in 3 minutes"},

@@ -20,6 +20,7 @@ const (
 	maxDepth     = 32
 	maxMembers   = 1000
 	maxAudiences = 16
+	maxNumber    = 64 // bytes of a time
 )
 
 // reading is what a token seems to say. It is for display and for advice: nothing
@@ -174,7 +175,7 @@ func (o object) texts(name string) (list []string, ok bool) {
 
 func (o object) instant(name string) (t time.Time, ok bool) {
 	raw := o.get(name)
-	if raw.Kind() != '0' {
+	if raw.Kind() != '0' || len(raw) > maxNumber {
 		return t, false
 	}
 	seconds, err := strconv.ParseFloat(string(raw), 64)

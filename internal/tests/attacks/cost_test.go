@@ -102,6 +102,12 @@ var costlyTokens = []costly{
 	{"a long number", nil, []run{{`"x":1`, 1}, {`0`, 12_000}}},
 	{"a long exp", nil, []run{{`"exp":1795352400.`, 1}, {`1`, 12_000}}},
 	{"a long exp, too large", nil, []run{{`"exp":1`, 1}, {`0`, 12_000}}},
+	{"aud of tiny numbers", nil, []run{{`"aud":[`, 1}, {`1e-310,`, 2000}}},
+	{"tiny numbers everywhere", []run{{`"typ":1e-310,"crit":1e-310,"x":1e-310,`, 1}}, []run{
+		{`"iss":1e-310,"sub":1e-310,"client_id":1e-310,"exp":1e-310,"nbf":1e-310,"iat":1e-310,"jti":1e-310,"scope":1e-310,`, 1},
+		{`"organization_id":1e-310,"cnf":1e-310,"act":{"sub":1e-310},"aud":[`, 1}, {`1e-310,`, 16},
+	}},
+	{"long tiny times", nil, []run{{`"nbf":`, 1}, {`123456789`, 80}, {`e-1030,"iat":`, 1}, {`123456789`, 80}, {`e-1030,`, 1}, {`"éé#é":0,`, 800}}},
 	{"many spaces", nil, []run{{`"x":`, 1}, {` `, 12_000}}},
 	{"act of numbers", nil, []run{{`"act":{"x":[`, 1}, {`0,`, 6000}}},
 	{"act of members", nil, []run{{`"act":{`, 1}, {`"#":0,`, 988}}},
@@ -398,7 +404,7 @@ func (c *climber) bytes(token string, runs int) float64 {
 var fragments = []string{
 	`{`, `}`, `[`, `]`, `,`, `:`, `"`, ` `, `0`, `1e9`, `0,`, `[],`, `{},`, `"",`, `null,`, `true,`, `1.5,`, `"#",`, `"#":`, `"#":0,`, `"#":{},`, `"#":[],`, `"#":"",`, `"#":{"":0},`,
 	`"":`, `"x":`, `{"":`, `{"#":`, `{"#":0},`, `"\n#":0,`, `"\u000a#":0,`, `"é#":0,`, `"\ud83d\ude00#":0,`, `\n`, `\u0041`, `\ud83d\ude00`, `é`, "😀", `A`, `_`, `-`, `~`, `/`, "\xff",
-	`"iss":`, `"aud":`, `"aud":["`, `"aud":["",`, `"sub":"`, `"client_id":"`, `"exp":1795352400.`, `"nbf":1.`, `"iat":1795348800.`, `"scope":"`, `"organization_id":"`, `"jti":"`, `"act":{`,
+	`"iss":`, `"aud":`, `"aud":["`, `"aud":["",`, `"sub":"`, `"client_id":"`, `"exp":1795352400.`, `"nbf":1.`, `1e-310,`, `e-310`, `"nbf":1e-310,`, `"iat":1e-310,`, `"iat":1795348800.`, `"scope":"`, `"organization_id":"`, `"jti":"`, `"act":{`,
 	`"act":{"sub":"`, `"act":[`, `"cnf":[`, `"x":{`, `"x":[`, `"x":"`, `"crit":[`, `"ISS":`, `"\u0069ss":`, `"a\u0075d":[`,
 }
 

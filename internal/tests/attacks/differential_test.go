@@ -39,7 +39,8 @@ var oddValues = []string{
 	`"urn:logto:organization:acme"`, `["https://shopping.api","urn:logto:organization:acme"]`, `"urn:logto:organization:"`, `"acme"`,
 	`"https\u003a//shopping.api"`,
 	"\"x\x00\"", "\"x\n\"", "\"\xff\"", "\"\xed\xa0\x80\"", `"\ud800"`, `"\udc00\ud800"`, `"\ud83d\ude00"`,
-	audiences(15), audiences(16), audiences(17), `[` + strings.Repeat(`0,`, 16) + `0]`, arrays(31), arrays(32),
+	audiences(15), audiences(16), audiences(17), `["https://shopping.api"` + strings.Repeat(`,"x"`, 16) + `]`, `[` + strings.Repeat(`0,`, 16) + `0]`, arrays(31), arrays(32),
+	`1e-310`, `1795348800.` + strings.Repeat("0", 53), `1795348800.` + strings.Repeat("0", 54), `"1795348800.` + strings.Repeat("0", 54) + `"`,
 	`1795348800`, `1795348800.75`, `"1795348800"`, `1795348795`, `1795348860`, `1795348861`, `99999999999999999999999`, `-0`,
 }
 
@@ -343,9 +344,10 @@ func number(v any) *big.Float {
 	return f
 }
 
+// isTime: a time of more than 64 characters is none.
 func isTime(v any) bool {
 	f := number(v)
-	return f != nil && f.Cmp(big.NewFloat(253402300800)) < 0 && f.Cmp(big.NewFloat(-62135596800)) >= 0
+	return f != nil && len(v.(json.Number)) <= 64 && f.Cmp(big.NewFloat(253402300800)) < 0 && f.Cmp(big.NewFloat(-62135596800)) >= 0
 }
 
 func later(v any, seconds int64) bool { return number(v).Cmp(new(big.Float).SetInt64(seconds)) > 0 }
