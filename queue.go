@@ -15,6 +15,7 @@ const (
 	maxTurn    = 10 * time.Second // how long a request waits for its turn
 	// maxTurnForged is that of a stranger while many signatures are wrong.
 	maxTurnForged = 2 * time.Second
+	maxExpired    = 4  // that are sent away at a time
 	maxRetryAfter = 30 // seconds
 )
 
@@ -29,7 +30,7 @@ const (
 // their names into a forged token, so a wrong signature makes a subject a stranger until
 // its next right one.
 //
-// It has no timers. Whenever a request comes or leaves, those that can't be served in
+// It has no timers. Whenever a request comes or leaves, some that can't be served in
 // time are sent away; where requests wait, others are being checked, and leave soon.
 type queue struct {
 	seed maphash.Seed
@@ -117,6 +118,7 @@ func (t *turn) leave() {
 	if t.checked {
 		t.queue.learn(t)
 	}
+	t.queue.expire()
 	t.queue.proceed()
 }
 
@@ -179,22 +181,38 @@ func (q *queue) length() int {
 
 func (q *queue) waiting() int { return q.renewals.Len() + q.strangers.Len() }
 
-// proceed sends away the requests that waited too long, or would, and calls those whose
-// turn it is.
-func (q *queue) proceed() {
-	now := time.Now()
-	forged := q.checks.forged(now)
-	places, maxStranger := runtime.GOMAXPROCS(0), maxTurn
+// expire sends away requests that have waited too long: a few with each check, as clients
+// that left all at once would come back all at once.
+func (q *queue) expire() {
+	now, forged, places := q.mode()
+	expired := func(t *turn, limit time.Duration) bool { return t != nil && now.Sub(t.came) > limit }
+	maxStranger := maxTurn
 	if forged {
-		places, maxStranger = max(1, places-1), maxTurnForged
+		maxStranger = maxTurnForged
 	}
-	expire := func(line *list.List, limit time.Duration) {
-		for t := oldest(line); t != nil && now.Sub(t.came) > limit; t = oldest(line) {
+	for range maxExpired {
+		if t := oldest(q.renewals); expired(t, maxTurn) {
+			q.sendAway(t, places)
+		}
+		if t := oldest(q.strangers); expired(t, maxStranger) {
 			q.sendAway(t, places)
 		}
 	}
-	expire(q.renewals, maxTurn)
-	expire(q.strangers, maxStranger)
+}
+
+// mode is how the queue works now: whether many signatures are wrong, and how many may
+// be checked at once.
+func (q *queue) mode() (now time.Time, forged bool, places int) {
+	now, places = time.Now(), runtime.GOMAXPROCS(0)
+	if forged = q.checks.forged(now); forged {
+		places = max(1, places-1)
+	}
+	return now, forged, places
+}
+
+// proceed calls those whose turn it is, and sends away those who would wait too long.
+func (q *queue) proceed() {
+	_, forged, places := q.mode()
 	for q.running < places && q.waiting() > 0 {
 		q.call(q.next(forged))
 	}

@@ -269,19 +269,40 @@ func TestQueueWaitIsBounded(t *testing.T) {
 				if c.forged {
 					q.checks.present, q.checks.began = counts{all: 100, wrong: 100}, time.Now()
 				}
-				q.arrive(2)
+				q.expire()
 				must.Nil(t, sentAway(waits))
 				time.Sleep(time.Nanosecond)
-				q.arrive(3)
+				q.expire()
 				e := sentAway(waits)
 				must.ErrorIs(t, e, ErrOverloaded)
 				must.Equal(t, http.StatusServiceUnavailable, e.Status)
 				must.Equal(t, "temporarily_unavailable", e.Code)
 				must.Empty(t, e.Challenge())
-				must.Len(t, running, 2)
+				running[0].leave()
+				requireWaiting(t, q, 0)
 			})
 		})
 	}
+}
+
+// A crowd that waited too long leaves bit by bit, or it would come back as one.
+func TestQueueSendsAwayAFewAtATime(t *testing.T) {
+	inQueue(t, func(t *testing.T, q *queue) {
+		running := busy(q)
+		for range 100 {
+			q.arrive(1)
+		}
+		time.Sleep(maxTurn + 1)
+		running[0].leave()
+		requireWaiting(t, q, 100-maxExpired-1)
+		q.arrive(2)
+		requireWaiting(t, q, 100-maxExpired)
+	})
+}
+
+func requireWaiting(t *testing.T, q *queue, n int) {
+	t.Helper()
+	must.Equal(t, n, q.length())
 }
 
 // No more than 30,000 wait, and the one that would be the last is sent away.
