@@ -15,7 +15,7 @@ const (
 	maxTurn    = 10 * time.Second // how long a request waits for its turn
 	// maxTurnForged is that of a stranger while many signatures are wrong.
 	maxTurnForged = 2 * time.Second
-	maxExpired    = 4  // that are sent away at a time
+	maxExpired    = 8  // that are sent away at a time
 	maxRetryAfter = 30 // seconds
 )
 
