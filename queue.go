@@ -63,7 +63,7 @@ type turn struct {
 	came    time.Time
 	line    *list.List // it waits in; nil: it does not wait
 	place   *list.Element
-	called  chan *Error // nil: it has its turn; else it is sent away
+	called  chan *Error // gets nil when it has its turn, or why it is sent away
 
 	began            time.Time
 	checked, correct bool // its signature
@@ -71,13 +71,13 @@ type turn struct {
 
 // enter waits for the turn of a request. Its caller must leave, unless there is an error.
 func (q *queue) enter(ctx context.Context, c *Claims) (*turn, *Error) {
+	// Go runs a goroutine at once that was just called. While all processors are busy with
+	// those, other requests would wait for long: let them go first, but hold no place meanwhile.
+	runtime.Gosched()
 	t := q.arrive(q.subjectOf(c))
 	if e := t.wait(ctx); e != nil {
 		return nil, e
 	}
-	// Go runs a goroutine at once that was just called. While all processors are busy with
-	// those, other requests would wait for long: let them go first.
-	runtime.Gosched()
 	t.began = time.Now()
 	return t, nil
 }
