@@ -56,12 +56,12 @@ func newQueue() *queue {
 	}
 }
 
-// A turn is that of one request: it waits for it, has it, and leaves.
+// A turn belongs to one request, which waits for it, has its signature checked, and leaves.
 type turn struct {
 	queue   *queue
 	subject subject
 	came    time.Time
-	line    *list.List // it waits in; nil: it does not wait
+	line    *list.List // where it waits; nil once it was called, sent away, or has left
 	place   *list.Element
 	called  chan *Error // gets nil when it has its turn, or why it is sent away
 
@@ -107,7 +107,7 @@ func (t *turn) wait(ctx context.Context) *Error {
 	return overloaded.because(ctx.Err())
 }
 
-// verdict is what the check of the signature brought.
+// verdict records the result of the check.
 func (t *turn) verdict(correct bool) { t.checked, t.correct = true, correct }
 
 // leave hands the turn on.
@@ -153,7 +153,7 @@ func (q *queue) lineUp(t *turn) {
 	if older == nil {
 		q.push(q.renewals, t)
 	} else {
-		t.line, t.place = older.line, older.place
+		t.line, t.place = older.line, older.place // the older one's place in the line
 		t.place.Value = t
 		q.push(q.strangers, older)
 	}
@@ -184,7 +184,8 @@ func (q *queue) waiting() int { return q.renewals.Len() + q.strangers.Len() }
 // expire sends away requests that have waited too long: a few with each check, as clients
 // that left all at once would come back all at once.
 func (q *queue) expire() {
-	now, forged, places := q.mode()
+	now := time.Now()
+	forged, places := q.mode(now)
 	expired := func(t *turn, limit time.Duration) bool { return t != nil && now.Sub(t.came) > limit }
 	maxStranger := maxTurn
 	if forged {
@@ -202,17 +203,17 @@ func (q *queue) expire() {
 
 // mode is how the queue works now: whether many signatures are wrong, and how many may
 // be checked at once.
-func (q *queue) mode() (now time.Time, forged bool, places int) {
-	now, places = time.Now(), runtime.GOMAXPROCS(0)
+func (q *queue) mode(now time.Time) (forged bool, places int) {
+	places = runtime.GOMAXPROCS(0)
 	if forged = q.checks.forged(now); forged {
 		places = max(1, places-1)
 	}
-	return now, forged, places
+	return forged, places
 }
 
 // proceed calls those whose turn it is, and sends away those who would wait too long.
 func (q *queue) proceed() {
-	_, forged, places := q.mode()
+	forged, places := q.mode(time.Now())
 	for q.running < places && q.waiting() > 0 {
 		q.call(q.next(forged))
 	}
@@ -221,7 +222,7 @@ func (q *queue) proceed() {
 	}
 }
 
-// next returns the turn that is next, and last the one that would be the last.
+// next returns the turn to call: known subjects come before strangers.
 func (q *queue) next(forged bool) *turn {
 	switch {
 	case q.renewals.Len() > 0:
@@ -232,6 +233,7 @@ func (q *queue) next(forged bool) *turn {
 	return oldest(q.strangers)
 }
 
+// last returns the turn that next would come to last: the one to send away.
 func (q *queue) last(forged bool) *turn {
 	switch {
 	case q.strangers.Len() == 0:
@@ -242,7 +244,7 @@ func (q *queue) last(forged bool) *turn {
 	return newest(q.strangers)
 }
 
-// delay is how long it will be until all that wait now had their turn.
+// delay returns how long the requests that wait now will take.
 func (q *queue) delay(places int) time.Duration {
 	return time.Duration(q.waiting()) * q.took / time.Duration(places)
 }

@@ -237,6 +237,19 @@ func TestQueueRemembersSomeSubjects(t *testing.T) {
 	must.False(t, q.known.has(2*maxSubjects-1))
 }
 
+// A displaced request that leaves does not take the newer one's place with it.
+func TestQueueKeepsTheNewest(t *testing.T) {
+	inQueue(t, func(t *testing.T, q *queue) {
+		const ann = 1
+		q.known.add(ann)
+		busy(q)
+		older := q.arrive(ann)
+		newer := q.arrive(ann)
+		q.remove(older)
+		must.Same(t, newer, q.renewing[ann])
+	})
+}
+
 // The same sub at another client is another subject.
 func TestQueueSubjects(t *testing.T) {
 	q := newQueue()
