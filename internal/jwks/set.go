@@ -67,7 +67,6 @@ type Set struct {
 	state atomic.Pointer[state] // replaced as a whole at the end of each fetch
 
 	begun   atomic.Uint64 // the number of the latest fetch that began
-	asked   atomic.Bool   // a request waits for a fetch that has not begun
 	waiting atomic.Int64  // requests that wait for a fetch
 	absent  ration        // of fetches for absent keys; the fetching goroutine's own
 
@@ -161,7 +160,7 @@ func (s *Set) ask(st *state, now time.Time) bool {
 	case s.begun.Load() > st.fetch:
 		return true
 	case st.usable(now) && !now.Before(st.quiet):
-		s.asked.Store(true)
+		st.asked.Store(true)
 	case now.Before(st.due):
 		return false
 	}
@@ -252,7 +251,7 @@ func (s *Set) pause() time.Duration {
 		pause = 0
 	}
 	rationed := false
-	if delay := s.absent.delay(now); s.asked.Load() && delay < pause {
+	if delay := s.absent.delay(now); st.asked.Load() && delay < pause {
 		pause, rationed = delay, true
 	}
 	if pause > 0 {
@@ -262,7 +261,6 @@ func (s *Set) pause() time.Duration {
 		s.absent.take(now)
 	}
 	s.begun.Add(1)
-	s.asked.Store(false) // what was asked for until now is this fetch
 	return 0
 }
 

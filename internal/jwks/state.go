@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/logtoguard/logtoguard/internal/safetext"
@@ -18,7 +19,7 @@ const (
 	maxQuiet      = time.Minute     // the same, for requests under an absent kid
 )
 
-// A state is an immutable snapshot of what is known at the end of a fetch.
+// A state is a snapshot of what is known at the end of a fetch. Only asked changes.
 type state struct {
 	fetch     uint64 // the number of the fetch; 0 before the first has ended
 	keys      map[string]*Key
@@ -37,6 +38,7 @@ type state struct {
 	outage   time.Time
 	quiet    time.Time // until then no absent kid causes a fetch, as the issuer asked for
 
+	asked      atomic.Bool   // a request waits for the next fetch, which has not begun
 	superseded chan struct{} // closed when there is a newer state, or the set is closed
 }
 
