@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -32,7 +31,6 @@ func New(cfg Config) (*Guard, error) {
 			policy:     s.policy,
 			tokens:     tokens,
 			keys:       newKeySet(s, tokens.sweep),
-			parsing:    make(chan struct{}, parsedAtOnce*runtime.NumCPU()),
 			signatures: newQueue(),
 			check:      cfg.Check,
 			responder: &responder{
@@ -72,7 +70,7 @@ func (g *Guard) Stats() Stats {
 	return Stats{
 		Accepted:          v.accepted.Load(),
 		Refused:           v.responder.refused.counts(),
-		Waiting:           v.signatures.length(),
+		Waiting:           v.signatures.count(),
 		WaitingForKeys:    keys.Waiting,
 		Verifications:     v.signaturesChecked.Load(),
 		TokenCacheHits:    v.tokens.hits.Load(),

@@ -7,33 +7,37 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 const (
-	maxWaiting = 30_000
-	maxTurn    = 10 * time.Second // how long a request waits for its turn
-	// maxTurnForged is that of a stranger while many signatures are wrong.
-	maxTurnForged = 2 * time.Second
-	maxExpired    = 8  // that are sent away at a time
-	maxRetryAfter = 30 // seconds
+	maxWaiting    = 30_000
+	maxTurn       = 10 * time.Second // how long a request waits for its turn
+	maxTurnForged = 2 * time.Second  // the same, if it comes while many signatures are wrong
+	maxRetryAfter = 30 * time.Second
+
+	// readAtOnce is how many tokens are read at once for each processor. The rest of a
+	// crowd waits for that, and not in the scheduler's queues, where the requests of
+	// known tokens would have to wait behind it.
+	readAtOnce = 32
 )
 
-// A queue decides how many signatures are checked at once, and whose turn it is.
+// A queue decides how many signatures are checked at once, and whose turn it is. Before
+// that it bounds how many tokens are read at once, in the order in which they came.
 //
 // Honest load gets all processors, and strangers are served in the order in which they
 // came. While many signatures are wrong, one processor is left to the rest of the
 // server, and the newest stranger is served first: the oldest is about to give up.
 //
 // Known subjects, whose last signature was right, are served before strangers: each has
-// one place in a line of their own, which its newest request takes. Anybody can write
-// their names into a forged token, so a wrong signature makes a subject a stranger until
-// its next right one.
-//
-// It has no timers. Whenever a request comes or leaves, some that can't be served in
-// time are sent away; where requests wait, others are being checked, and leave soon.
+// one place in a line of their own, which its newest request takes. The older one waits
+// on like a stranger that comes now. Anybody can write a subject's name into a forged
+// token, so a wrong signature makes it a stranger until its next right one.
 type queue struct {
-	seed maphash.Seed
+	seed    maphash.Seed
+	reading chan struct{} // holds as many as read their token now
+	unread  atomic.Int64  // requests that wait to do so
 
 	mu        sync.Mutex
 	running   int           // signatures that are being checked
@@ -48,6 +52,7 @@ type queue struct {
 func newQueue() *queue {
 	return &queue{
 		seed:      maphash.MakeSeed(),
+		reading:   make(chan struct{}, readAtOnce*runtime.NumCPU()),
 		took:      time.Millisecond / 2, // ES384
 		known:     subjects{recent: make(map[subject]struct{})},
 		renewals:  list.New(),
@@ -56,24 +61,53 @@ func newQueue() *queue {
 	}
 }
 
+// read waits until a request may read its token. Its caller must call haveRead, unless
+// there is an error.
+func (q *queue) read(ctx context.Context) *Error {
+	select {
+	case q.reading <- struct{}{}:
+	default:
+		if e := q.waitToRead(ctx); e != nil {
+			return e
+		}
+	}
+	giveWay()
+	return nil
+}
+
+func (q *queue) waitToRead(ctx context.Context) *Error {
+	defer q.unread.Add(-1)
+	if q.unread.Add(1) > maxWaiting {
+		return overloaded.retryIn(drawnFrom(maxRetryAfter), nil)
+	}
+	select {
+	case q.reading <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return overloaded.because(ctx.Err())
+	}
+}
+
+func (q *queue) haveRead() { <-q.reading }
+
+// giveWay lets other requests go first. Go runs a goroutine at once that was just woken:
+// while all processors are busy with those, others would wait for long.
+func giveWay() { runtime.Gosched() }
+
 // A turn belongs to one request, which waits for it, has its signature checked, and leaves.
 type turn struct {
-	queue   *queue
-	subject subject
-	came    time.Time
-	line    *list.List // where it waits; nil once it was called, sent away, or has left
-	place   *list.Element
-	called  chan *Error // gets nil when it has its turn, or why it is sent away
-
-	began            time.Time
-	checked, correct bool // its signature
+	queue    *queue
+	subject  subject
+	patience time.Duration // how long it waits
+	line     *list.List    // where it waits; nil once it was called or sent away, or has left
+	place    *list.Element
+	called   chan *Error // gets nil when it has its turn, or why it is sent away
+	began    time.Time   // its check
 }
 
 // enter waits for the turn of a request. Its caller must leave, unless there is an error.
 func (q *queue) enter(ctx context.Context, c *Claims) (*turn, *Error) {
-	// Go runs a goroutine at once that was just called. While all processors are busy with
-	// those, other requests would wait for long: let them go first, but hold no place meanwhile.
-	runtime.Gosched()
+	giveWay() // before it has a place, which others could use meanwhile
 	t := q.arrive(q.subjectOf(c))
 	if e := t.wait(ctx); e != nil {
 		return nil, e
@@ -83,19 +117,26 @@ func (q *queue) enter(ctx context.Context, c *Claims) (*turn, *Error) {
 }
 
 func (q *queue) arrive(name subject) *turn {
-	t := &turn{queue: q, subject: name, came: time.Now(), called: make(chan *Error, 1)}
+	t := &turn{queue: q, subject: name, patience: maxTurn, called: make(chan *Error, 1)}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.checks.forged(time.Now()) {
+		t.patience = maxTurnForged
+	}
 	q.lineUp(t)
 	q.proceed()
 	return t
 }
 
-// wait waits until the turn is called, or ctx ends.
+// wait waits until the turn is called, and ends when it was sent away, its patience is
+// over, or ctx ends.
 func (t *turn) wait(ctx context.Context) *Error {
+	patience := time.NewTimer(t.patience)
+	defer patience.Stop()
 	select {
 	case e := <-t.called:
 		return e
+	case <-patience.C:
 	case <-ctx.Done():
 	}
 	t.queue.mu.Lock()
@@ -103,36 +144,22 @@ func (t *turn) wait(ctx context.Context) *Error {
 	if t.line == nil {
 		return <-t.called // at the same time
 	}
-	t.queue.remove(t)
-	return overloaded.because(ctx.Err())
+	return t.queue.refuse(t, ctx.Err())
 }
 
-// verdict records the result of the check.
-func (t *turn) verdict(correct bool) { t.checked, t.correct = true, correct }
-
-// leave hands the turn on.
-func (t *turn) leave() {
-	t.queue.mu.Lock()
-	defer t.queue.mu.Unlock()
-	t.queue.running--
-	if t.checked {
-		t.queue.learn(t)
-	}
-	t.queue.expire()
-	t.queue.proceed()
-}
-
-// learn takes note of a check.
-func (q *queue) learn(t *turn) {
-	now := time.Now()
-	q.checks.add(now, t.correct)
+// checked takes note of the result of the check.
+func (t *turn) checked(correct bool) {
+	q, now := t.queue, time.Now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.checks.add(now, correct)
 	// Small steps lead to the median, which does not count how long the outliers were.
 	if step := q.took/64 + 1; now.Sub(t.began) > q.took {
 		q.took += step
 	} else {
 		q.took -= step
 	}
-	if t.correct {
+	if correct {
 		q.known.add(t.subject)
 		return
 	}
@@ -141,6 +168,14 @@ func (q *queue) learn(t *turn) {
 		q.remove(waiting)
 		q.push(q.strangers, waiting)
 	}
+}
+
+// leave hands the turn on.
+func (t *turn) leave() {
+	t.queue.mu.Lock()
+	defer t.queue.mu.Unlock()
+	t.queue.running--
+	t.queue.proceed()
 }
 
 // lineUp makes a turn wait. Of a known subject's requests the newest waits as such.
@@ -172,34 +207,16 @@ func (q *queue) remove(t *turn) {
 	t.line = nil
 }
 
-// length returns how many requests wait.
-func (q *queue) length() int {
+// count returns how many requests wait.
+func (q *queue) count() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.waiting()
 }
 
-func (q *queue) waiting() int { return q.renewals.Len() + q.strangers.Len() }
+func (q *queue) waiting() int { return int(q.unread.Load()) + q.inLine() }
 
-// expire sends away requests that have waited too long: a few with each check, as clients
-// that left all at once would come back all at once.
-func (q *queue) expire() {
-	now := time.Now()
-	forged, places := q.mode(now)
-	expired := func(t *turn, limit time.Duration) bool { return t != nil && now.Sub(t.came) > limit }
-	maxStranger := maxTurn
-	if forged {
-		maxStranger = maxTurnForged
-	}
-	for range maxExpired {
-		if t := oldest(q.renewals); expired(t, maxTurn) {
-			q.sendAway(t, places)
-		}
-		if t := oldest(q.strangers); expired(t, maxStranger) {
-			q.sendAway(t, places)
-		}
-	}
-}
+func (q *queue) inLine() int { return q.renewals.Len() + q.strangers.Len() }
 
 // mode is how the queue works now: whether many signatures are wrong, and how many may
 // be checked at once.
@@ -214,11 +231,15 @@ func (q *queue) mode(now time.Time) (forged bool, places int) {
 // proceed calls those whose turn it is, and sends away those who would wait too long.
 func (q *queue) proceed() {
 	forged, places := q.mode(time.Now())
-	for q.running < places && q.waiting() > 0 {
-		q.call(q.next(forged))
+	for q.running < places && q.inLine() > 0 {
+		t := q.next(forged)
+		q.remove(t)
+		q.running++
+		t.called <- nil
 	}
-	for q.waiting() > maxWaiting || q.delay(places) > maxTurn {
-		q.sendAway(q.last(forged), places)
+	for q.inLine() > 0 && (q.waiting() > maxWaiting || q.delay(places) > maxTurn) {
+		t := q.last(forged)
+		t.called <- q.refuse(t, nil)
 	}
 }
 
@@ -244,37 +265,37 @@ func (q *queue) last(forged bool) *turn {
 	return newest(q.strangers)
 }
 
-// delay returns how long the requests that wait now will take.
+// delay returns how long the requests in line will take.
 func (q *queue) delay(places int) time.Duration {
-	return time.Duration(q.waiting()) * q.took / time.Duration(places)
+	return time.Duration(q.inLine()) * q.took / time.Duration(places)
 }
 
-func (q *queue) call(t *turn) {
+// refuse ends the wait of a request, and tells it when to come back: not all at once, and
+// later the more there are.
+func (q *queue) refuse(t *turn, cause error) *Error {
+	_, places := q.mode(time.Now())
+	spread := 2 * q.delay(places)
 	q.remove(t)
-	q.running++
-	t.called <- nil
+	return overloaded.retryIn(drawnFrom(spread), cause)
 }
 
-// sendAway tells a request to come back at a time between now and twice the delay: not
-// all at once, and later the more there are.
-func (q *queue) sendAway(t *turn, places int) {
-	most := min(1+2*q.delay(places).Seconds(), maxRetryAfter)
-	q.remove(t)
-	t.called <- overloaded.retryIn(time.Duration(1+rand.IntN(int(most)))*time.Second, nil)
+// drawnFrom returns a whole number of seconds: at least one, and at most one more than
+// spread.
+func drawnFrom(spread time.Duration) time.Duration {
+	spread = min(spread, maxRetryAfter-time.Second)
+	return time.Duration(1+rand.IntN(1+int(spread/time.Second))) * time.Second
 }
 
-type counts struct{ all, wrong int }
-
-// A tally counts the checks of the last second, in halves: the present one and the one before.
+// A tally counts the checks of the last second. It keeps those of the present second and
+// of the one before, and takes these as spread evenly.
 type tally struct {
-	began           time.Time // the present half
+	began           time.Time // the present second
 	present, before counts
 }
 
-const (
-	tallyHalf = 500 * time.Millisecond
-	minTally  = 20
-)
+type counts struct{ all, wrong float64 }
+
+const minTally = 20
 
 func (t *tally) add(now time.Time, correct bool) {
 	t.advance(now)
@@ -287,20 +308,19 @@ func (t *tally) add(now time.Time, correct bool) {
 // forged reports whether more than a quarter were wrong.
 func (t *tally) forged(now time.Time) bool {
 	t.advance(now)
-	all, wrong := t.before.all+t.present.all, t.before.wrong+t.present.wrong
+	left := 1 - now.Sub(t.began).Seconds() // of the second before
+	all, wrong := t.present.all+left*t.before.all, t.present.wrong+left*t.before.wrong
 	return all >= minTally && 4*wrong > all
 }
 
 func (t *tally) advance(now time.Time) {
-	passed := now.Sub(t.began)
-	if passed < tallyHalf {
-		return
+	switch passed := now.Sub(t.began); {
+	case passed < time.Second:
+	case passed < 2*time.Second:
+		t.began, t.before, t.present = t.began.Add(time.Second), t.present, counts{}
+	default:
+		*t = tally{began: now}
 	}
-	t.before = t.present
-	if passed >= 2*tallyHalf {
-		t.before = counts{}
-	}
-	t.began, t.present = now, counts{}
 }
 
 // maxSubjects is how many subjects are known for certain; twice as many may be.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,7 +43,7 @@ func busy(q *queue) []*turn {
 
 // checkedAs brings a turn to its end.
 func (t *turn) checkedAs(correct bool) {
-	t.verdict(correct)
+	t.checked(correct)
 	t.leave()
 }
 
@@ -90,7 +91,7 @@ func forge(q *queue, all, wrong int) {
 func requireEmpty(t *testing.T, q *queue) {
 	t.Helper()
 	must.Zero(t, q.running)
-	must.Zero(t, q.length())
+	must.Zero(t, q.count())
 	must.Empty(t, q.renewing)
 }
 
@@ -136,20 +137,45 @@ func TestQueueSeesProcessorsChange(t *testing.T) {
 	})
 }
 
-// A second after the last wrong signature all is as before.
+// What counts is the last second. It is known to a second's grain, and taken as spread
+// evenly.
 func TestQueueForgetsForgeries(t *testing.T) {
-	inQueue(t, func(t *testing.T, q *queue) {
-		forge(q, 100, 100)
-		must.True(t, q.checks.forged(time.Now()))
-		time.Sleep(tallyHalf)
-		must.True(t, q.checks.forged(time.Now()))
-		forge(q, 400, 0)
-		must.False(t, q.checks.forged(time.Now()), "those of half a second ago still count, but as a fifth")
-		forge(q, 100, 100)
-		must.True(t, q.checks.forged(time.Now()))
-		time.Sleep(2 * tallyHalf)
-		must.False(t, q.checks.forged(time.Now()))
-	})
+	const ms = time.Millisecond
+	type checks struct {
+		at         time.Duration
+		all, wrong int
+	}
+	for name, c := range map[string]struct {
+		checks []checks
+		at     time.Duration
+		want   bool
+	}{
+		"now":                                  {[]checks{{0, 100, 26}}, 0, true},
+		"at the end of the second":             {[]checks{{0, 100, 26}}, 999 * ms, true},
+		"in the next one":                      {[]checks{{0, 100, 26}}, 1_700 * ms, true},
+		"in the next one, too few are left":    {[]checks{{0, 100, 26}}, 1_801 * ms, false},
+		"at its end":                           {[]checks{{0, 1_000, 1_000}}, 1_979 * ms, true},
+		"two seconds later":                    {[]checks{{0, 1_000_000, 1_000_000}}, 2_000 * ms, false},
+		"after a pause":                        {[]checks{{0, 1_000, 1_000}, {5_000 * ms, 30, 7}}, 5_000 * ms, false},
+		"after a pause, again":                 {[]checks{{0, 1_000, 0}, {5_000 * ms, 30, 8}}, 5_000 * ms, true},
+		"half of the second before":            {[]checks{{0, 1_000, 0}, {1_500 * ms, 1_000, 376}}, 1_500 * ms, true},
+		"half of the second before, no more":   {[]checks{{0, 1_000, 0}, {1_500 * ms, 1_000, 375}}, 1_500 * ms, false},
+		"half of the wrong ones before":        {[]checks{{0, 1_000, 1_000}, {1_500 * ms, 1_500, 1}}, 1_500 * ms, true},
+		"half of them, no more":                {[]checks{{0, 1_000, 1_000}, {1_500 * ms, 1_500, 0}}, 1_500 * ms, false},
+		"a clump in an honest second":          {[]checks{{0, 4_000, 0}, {1_000 * ms, 1_000, 1_000}}, 1_000 * ms, false},
+		"seconds follow each other evenly":     {[]checks{{0, 1, 0}, {900 * ms, 999, 999}, {1_100 * ms, 1, 0}}, 1_975 * ms, true},
+		"and are not begun by what comes late": {[]checks{{0, 1, 0}, {900 * ms, 999, 999}, {1_900 * ms, 1, 0}}, 2_000 * ms, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			begin, tally := time.Now(), tally{}
+			for _, these := range c.checks {
+				for i := range these.all {
+					tally.add(begin.Add(these.at), i >= these.wrong)
+				}
+			}
+			must.Equal(t, c.want, tally.forged(begin.Add(c.at)))
+		})
+	}
 }
 
 func TestQueueOrder(t *testing.T) {
@@ -183,7 +209,7 @@ func TestQueueOrder(t *testing.T) {
 				for _, name := range strings.Fields(c.come) {
 					waiting[name] = q.arrive(subject(name[0]))
 				}
-				must.Equal(t, len(waiting), q.length())
+				must.Equal(t, len(waiting), q.count())
 				must.Equal(t, c.want, strings.Join(order(q, place, waiting), " "))
 				requireEmpty(t, q)
 			})
@@ -262,65 +288,149 @@ func TestQueueSubjects(t *testing.T) {
 
 func TestQueueWaitIsBounded(t *testing.T) {
 	for name, c := range map[string]struct {
-		forged, known bool
+		known         bool
+		before, after int // wrong signatures, before and after it came
 		limit         time.Duration
 	}{
-		"a stranger":                     {false, false, 10 * time.Second},
-		"a known subject":                {false, true, 10 * time.Second},
-		"a stranger, many wrong":         {true, false, 2 * time.Second},
-		"a known subject, though forged": {true, true, 10 * time.Second},
+		"a stranger":                        {false, 0, 0, 10 * time.Second},
+		"a known subject":                   {true, 0, 0, 10 * time.Second},
+		"a stranger, many wrong":            {false, 100, 0, 2 * time.Second},
+		"a known subject, many wrong":       {true, 100, 0, 2 * time.Second},
+		"a stranger, many wrong later":      {false, 0, 100, 10 * time.Second},
+		"a known subject, many wrong later": {true, 0, 100, 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inQueue(t, func(t *testing.T, q *queue) {
-				const ann = 1
+				forge(q, c.before, c.before)
+				ann := &Claims{subject: "ann"}
 				if c.known {
-					q.known.add(ann)
+					q.known.add(q.subjectOf(ann))
 				}
 				running := busy(q)
-				waits := q.arrive(ann)
-				time.Sleep(c.limit)
-				if c.forged {
-					q.checks.present, q.checks.began = counts{all: 100, wrong: 100}, time.Now()
+				refused := make(chan *Error)
+				came := time.Now()
+				go func() {
+					_, e := q.enter(t.Context(), ann)
+					refused <- e
+				}()
+				synctest.Wait()
+				for range c.after {
+					running[0].checked(false)
 				}
-				q.expire()
-				must.Nil(t, sentAway(waits))
-				time.Sleep(time.Nanosecond)
-				q.expire()
-				e := sentAway(waits)
+				e := <-refused
+				must.Equal(t, c.limit, time.Since(came))
 				must.ErrorIs(t, e, ErrOverloaded)
 				must.Equal(t, http.StatusServiceUnavailable, e.Status)
 				must.Equal(t, "temporarily_unavailable", e.Code)
 				must.Empty(t, e.Challenge())
-				running[0].leave()
-				requireWaiting(t, q, 0)
+				must.NoError(t, e.cause)
+				must.Equal(t, time.Second, e.RetryAfter)
+				for _, turn := range running {
+					turn.leave()
+				}
+				requireEmpty(t, q)
 			})
 		})
 	}
 }
 
-// A crowd that waited too long leaves bit by bit, or it would come back as one.
-func TestQueueSendsAwayAFewAtATime(t *testing.T) {
+// A request that lost its place to a newer one of its subject, or its subject's good name
+// to a wrong signature, waits no longer than any other.
+func TestQueueWaitOfTheDisplacedIsBounded(t *testing.T) {
+	for name, displace := range map[string]func(q *queue, running *turn, ann *Claims){
+		"by a newer one":       func(q *queue, _ *turn, ann *Claims) { q.arrive(q.subjectOf(ann)) },
+		"by a wrong signature": func(_ *queue, running *turn, _ *Claims) { running.checked(false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inQueue(t, func(t *testing.T, q *queue) {
+				ann := &Claims{subject: "ann"}
+				q.known.add(q.subjectOf(ann))
+				running := q.arrive(q.subjectOf(ann))
+				busy(q)
+				refused := make(chan *Error)
+				came := time.Now()
+				go func() {
+					_, e := q.enter(t.Context(), ann)
+					refused <- e
+				}()
+				time.Sleep(maxTurn - 1)
+				for i := range subject(100) {
+					q.arrive(i)
+				}
+				displace(q, running, ann)
+				must.ErrorIs(t, <-refused, ErrOverloaded)
+				must.Equal(t, maxTurn, time.Since(came))
+			})
+		})
+	}
+}
+
+// Tokens of a crowd are read a few at a time, and what waits for that counts as waiting.
+func TestQueueReadsAFewAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		atOnce, most := 32*runtime.NumCPU(), 30_000
+		for range atOnce {
+			must.Nil(t, q.read(t.Context()))
+		}
+		must.Zero(t, q.count())
+		var read, refused atomic.Int64
+		var crowd sync.WaitGroup
+		for range most + 50 {
+			crowd.Go(func() {
+				switch e := q.read(t.Context()); {
+				case e == nil:
+					read.Add(1)
+				default:
+					must.ErrorIs(t, e, ErrOverloaded)
+					must.LessOrEqual(t, e.RetryAfter, 30*time.Second)
+					refused.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		must.Equal(t, most, q.count())
+		must.EqualValues(t, 50, refused.Load())
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		q.haveRead()
+		synctest.Wait()
+		must.EqualValues(t, 1, read.Load())
+		must.ErrorIs(t, q.read(ctx), context.Canceled)
+		must.Equal(t, most-1, q.count())
+		for range atOnce + most - 1 {
+			q.haveRead()
+		}
+		crowd.Wait()
+		must.EqualValues(t, most, read.Load())
+		must.Zero(t, q.count())
+		for range 100 { // select chooses at random
+			must.Nil(t, q.read(ctx), "without a wait nothing looks at the context")
+			q.haveRead()
+		}
+	})
+}
+
+// The limit is one for all that wait: a crowd that has not been read sends away the last
+// of those that have.
+func TestQueueLengthWithUnread(t *testing.T) {
 	inQueue(t, func(t *testing.T, q *queue) {
-		running := busy(q)
-		var crowd []*turn
-		for range 100 {
-			crowd = append(crowd, q.arrive(1))
-		}
-		time.Sleep(maxTurn + 1)
-		running[0].leave()
-		for _, turn := range crowd[:8] {
-			must.NotNil(t, sentAway(turn), "before the next one is called")
-		}
-		must.True(t, hasTurn(crowd[8]))
-		requireWaiting(t, q, 100-8-1)
-		q.arrive(2)
-		requireWaiting(t, q, 100-8)
+		q.took = 0
+		busy(q)
+		first, second := q.arrive(1), q.arrive(2)
+		q.unread.Store(29_999)
+		newest := q.arrive(3)
+		must.NotNil(t, sentAway(newest))
+		must.NotNil(t, sentAway(second))
+		must.Nil(t, sentAway(first))
+		must.Equal(t, 30_000, q.count())
 	})
 }
 
 func requireWaiting(t *testing.T, q *queue, n int) {
 	t.Helper()
-	must.Equal(t, n, q.length())
+	must.Equal(t, n, q.count())
 }
 
 // No more than 30,000 wait, and the one that would be the last is sent away.
@@ -343,19 +453,45 @@ func TestQueueLength(t *testing.T) {
 					q.checks.present.all, q.checks.present.wrong = 100, 100
 				}
 				newest := q.arrive(1)
-				must.Equal(t, 30_000, q.length())
+				must.Equal(t, 30_000, q.count())
 				must.Nil(t, sentAway(newest))
 				if c.known {
 					q.known.add(2)
 				}
 				more := q.arrive(2)
-				must.Equal(t, 30_000, q.length())
+				must.Equal(t, 30_000, q.count())
 				must.Equal(t, c.forged, sentAway(oldest) != nil)
 				must.Equal(t, !c.forged && !c.known, sentAway(more) != nil)
 				must.Equal(t, c.known, sentAway(newest) != nil)
 			})
 		})
 	}
+}
+
+// A few wrong signatures change nothing, even if they come in one clump that is most of
+// what is checked meanwhile.
+func TestQueueServesACrowdWithAClump(t *testing.T) {
+	inQueue(t, func(t *testing.T, q *queue) {
+		var crowd sync.WaitGroup
+		begin := time.Now()
+		come := func(n int, correct bool) {
+			for range n {
+				turn := q.arrive(subject(rand.Uint64()))
+				crowd.Go(func() {
+					must.Nil(t, turn.wait(t.Context()))
+					turn.began = time.Now()
+					time.Sleep(500 * time.Microsecond)
+					turn.checkedAs(correct)
+				})
+			}
+		}
+		come(8_500, true)
+		come(700, false)
+		come(10_000, true)
+		crowd.Wait()
+		must.Equal(t, (8_500+700+10_000)*500*time.Microsecond/2, time.Since(begin))
+		requireEmpty(t, q)
+	})
 }
 
 // Only renewals wait: the newest one is sent away.
@@ -390,7 +526,7 @@ func TestQueueRefusesEarly(t *testing.T) {
 			seen[e.RetryAfter] = true
 		}
 		must.Greater(t, len(seen), 15, "they don't come back all at once")
-		must.Equal(t, 20_000, q.length())
+		must.Equal(t, 20_000, q.count())
 		running[0].leave()
 		must.Nil(t, sentAway(q.arrive(1)))
 	})
@@ -408,9 +544,28 @@ func TestQueueRetryAfterIsBounded(t *testing.T) {
 	})
 }
 
+// Before the first check a queue takes signatures for Logto's, which are ES384.
+func TestQueueExpectsES384(t *testing.T) {
+	processors(t, 1)
+	q := newQueue()
+	busy(q)
+	for i := range subject(20_000) {
+		must.Nil(t, sentAway(q.arrive(i)))
+	}
+	must.NotNil(t, sentAway(q.arrive(1)))
+}
+
 // Stalls are not what a check takes.
 func TestQueueEstimates(t *testing.T) {
 	inQueue(t, func(t *testing.T, q *queue) {
+		q.took = 6_400
+		q.arrive(1).checkedAs(true) // which began in year 1
+		must.EqualValues(t, 6_501, q.took)
+		turn, e := q.enter(t.Context(), &Claims{})
+		must.Nil(t, e)
+		turn.checkedAs(false)
+		must.EqualValues(t, 6_399, q.took)
+
 		check := func(d time.Duration) {
 			turn, e := q.enter(t.Context(), &Claims{})
 			must.Nil(t, e)
@@ -458,7 +613,7 @@ func TestQueueLeftByItsWaiter(t *testing.T) {
 				}()
 				synctest.Wait()
 				patient := q.arrive(1)
-				must.Equal(t, 2, q.length())
+				must.Equal(t, 2, q.count())
 				if name == "timed out" {
 					<-ctx.Done()
 				}
@@ -467,7 +622,7 @@ func TestQueueLeftByItsWaiter(t *testing.T) {
 				must.ErrorIs(t, e, ErrOverloaded)
 				must.ErrorIs(t, e, ctx.Err())
 				must.Equal(t, http.StatusServiceUnavailable, e.Status)
-				must.Equal(t, 1, q.length())
+				must.Equal(t, 1, q.count())
 				running[0].leave()
 				must.True(t, hasTurn(patient), "a place is not for who left")
 				patient.leave()
@@ -512,7 +667,7 @@ func TestQueueLeaksNothing(t *testing.T) {
 				defer turn.leave()
 				time.Sleep(work * time.Millisecond)
 				if verdict > 0 {
-					turn.verdict(verdict == 1)
+					turn.checked(verdict == 1)
 				}
 			})
 		}
@@ -559,6 +714,8 @@ func TestGuardUnderAFlood(t *testing.T) {
 				q.took = 0
 				ctx, cancel := context.WithCancel(t.Context())
 				cancel()
+				_, e = g.verifier.judge(ctx, g.token, &about{})
+				must.ErrorIs(t, e, context.Canceled, "for a client that has left it is not")
 				_, err = g.Verify(ctx, g.mint())
 				must.ErrorIs(t, err, context.Canceled)
 				must.ErrorIs(t, err, ErrOverloaded)

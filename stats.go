@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Stats are a guard's counters since it was made, and what it holds now. A request whose context ended
-// while it waited is neither accepted nor refused, and what a handler refuses by
-// [Claims.CheckScope] or [Claims.ForOrganization] is not counted.
+// Stats are a guard's counters since it was made, and what it holds now. A request whose
+// context ended while it waited is neither accepted nor refused, and what a handler refuses
+// by [Claims.CheckScope] or [Claims.ForOrganization] is not counted.
 type Stats struct {
 	Accepted      uint64 // tokens that were let in
 	Verifications uint64 // signatures checked
@@ -16,7 +16,7 @@ type Stats struct {
 	// at most 64 reasons: further ones, which only a Check can invent, count as other.
 	Refused map[string]uint64
 
-	Waiting        int // requests that wait for their turn to have a signature checked
+	Waiting        int // requests that wait until their token is read, or its signature checked
 	WaitingForKeys int // requests that wait for keys to be fetched
 
 	TokenCacheHits    uint64 // tokens that had been verified before

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime"
 	"strconv"
 	"sync/atomic"
 
@@ -16,7 +15,6 @@ type verifier struct {
 	policy     policy
 	tokens     *tokenCache
 	keys       keySet
-	parsing    chan struct{} // holds as many as are parsed now
 	signatures *queue
 	check      func(context.Context, *Claims) error // Config.Check
 	responder  *responder
@@ -87,7 +85,11 @@ func (v *verifier) judge(ctx context.Context, token string, seen *about) (*Claim
 		return nil, noToken.because(nil)
 	}
 	v.tokens.misses.Add(1)
-	t, h, claims, e := v.parse(token, seen)
+	if e := v.signatures.read(ctx); e != nil {
+		return nil, e
+	}
+	t, h, claims, e := v.read(token, seen)
+	v.signatures.haveRead()
 	if e != nil {
 		return nil, e
 	}
@@ -100,16 +102,8 @@ func (v *verifier) judge(ctx context.Context, token string, seen *about) (*Claim
 	return v.checkSignature(ctx, token, t, claims)
 }
 
-// parsedAtOnce is how many tokens are parsed at once for each processor. The rest of a
-// crowd waits for that, and not in the scheduler's queues, where the requests of known
-// tokens would have to wait behind it.
-const parsedAtOnce = 32
-
-// parse reads a token and judges what it says.
-func (v *verifier) parse(compact string, seen *about) (t token, h header, claims *Claims, e *Error) {
-	v.parsing <- struct{}{}
-	defer func() { <-v.parsing }()
-	runtime.Gosched() // see queue.enter
+// read parses a token and judges what it says.
+func (v *verifier) read(compact string, seen *about) (t token, h header, claims *Claims, e *Error) {
 	if t, e = parseToken(compact); e != nil {
 		return
 	}
@@ -143,7 +137,7 @@ func (v *verifier) checkSignature(ctx context.Context, token string, t token, cl
 	}
 	v.signaturesChecked.Add(1)
 	correct := claims.key.Verify([]byte(t.signed), t.signature)
-	turn.verdict(correct)
+	turn.checked(correct)
 	if !correct {
 		return nil, wrongSignature.because(nil)
 	}
