@@ -10,26 +10,37 @@ import { chromium } from 'playwright-core'
 
 const source = dirname(dirname(fileURLToPath(import.meta.url)))
 
-// startExample builds the example and runs it on free ports, with the stand-in
-// unless the settings name a Logto. It gives the addresses that the example prints.
+// startExample runs the example on free ports, with the stand-in unless the settings
+// name a Logto. It gives the addresses that the example prints.
 export async function startExample(settings = {}) {
-  const directory = mkdtempSync(join(tmpdir(), 'shopping-'))
-  process.once('exit', () => rmSync(directory, { recursive: true }))
-  const binary = join(directory, 'example')
-  execFileSync('go', ['build', '-buildvcs=false', '-o', binary, '.'], { cwd: source, stdio: 'inherit' })
-  const env = { ...process.env, LOGTO_ENDPOINT: '', LOGTO_AUDIENCE: '', LOGTO_JWKS_URL: '', LOGTO_INSECURE_HTTP: '', METADATA_URL: '' }
-  const program = spawn(binary, {
-    env: { ...env, ADDR: '127.0.0.1:0', DEMO_LOGTO_ADDR: '127.0.0.1:0', ...settings },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const env = { LOGTO_ENDPOINT: '', LOGTO_AUDIENCE: '', LOGTO_JWKS_URL: '', LOGTO_INSECURE_HTTP: '', METADATA_URL: '' }
+  const program = start('.', { ...env, ADDR: '127.0.0.1:0', DEMO_LOGTO_ADDR: '127.0.0.1:0', ...settings })
+  const [api, logto] = await program.until(addresses(program.stdout))
+  return { api, logto, stop: program.stop }
+}
+
+// startMCP runs the MCP server of example/frameworks.
+export async function startMCP(settings) {
+  const program = start('frameworks/mcp', settings)
+  await program.until(listening(program.stderr))
+  return program
+}
+
+// start builds the command in a directory beside this one, and runs it.
+function start(directory, settings) {
+  const temporary = mkdtempSync(join(tmpdir(), 'shopping-'))
+  process.once('exit', () => rmSync(temporary, { recursive: true }))
+  const binary = join(temporary, 'example')
+  execFileSync('go', ['build', '-buildvcs=false', '-o', binary, '.'], { cwd: join(source, directory), stdio: 'inherit' })
+  const program = spawn(binary, { env: { ...process.env, ...settings }, stdio: ['ignore', 'pipe', 'pipe'] })
   process.once('exit', () => program.kill()) // a test that ends badly leaves nothing behind
   let log = ''
   program.stderr.on('data', (text) => { log += text })
   const ended = new Promise((resolve) => program.once('close', resolve))
-  const [api, logto] = await Promise.race([addresses(program.stdout), ended.then(() => { throw new Error(log) })])
   return {
-    api,
-    logto,
+    stdout: program.stdout,
+    stderr: program.stderr,
+    until: (started) => Promise.race([started, ended.then(() => { throw new Error(log) })]),
     async stop() {
       program.kill('SIGTERM')
       await ended
@@ -59,6 +70,13 @@ async function addresses(stdout) {
   }
   stdout.resume()
   return found
+}
+
+async function listening(stderr) {
+  for await (const line of createInterface({ input: stderr })) {
+    if (line.includes('listening on')) break
+  }
+  stderr.resume()
 }
 
 // startBrowser starts Debian's Chromium. Root can't have its sandbox; the rest
