@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -142,8 +141,8 @@ func retryAfter(response *http.Response, now time.Time) time.Duration {
 		return 0
 	}
 	value := response.Header.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
-		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
+	if wait := strict.DeltaSeconds(value); wait > 0 {
+		return min(wait, maxRetryAfter)
 	}
 	date, err := http.ParseTime(value)
 	if err != nil {

@@ -7,11 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/logtoguard/logtoguard/internal/endpoint"
+	"github.com/logtoguard/logtoguard/internal/strict"
 )
 
 const (
@@ -75,10 +75,10 @@ func (s *source) get(ctx context.Context) (a answer, err error) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		a.retryAfter = deltaSeconds(response.Header.Get("Retry-After"))
+		a.retryAfter = strict.DeltaSeconds(response.Header.Get("Retry-After"))
 		return a, fmt.Errorf("answered with status %d", response.StatusCode)
 	}
-	if a.age = deltaSeconds(response.Header.Get("Age")); a.age >= maxKeyAge {
+	if a.age = strict.DeltaSeconds(response.Header.Get("Age")); a.age >= maxKeyAge {
 		return a, fmt.Errorf("a cache answered, by what the issuer said %v ago", a.age)
 	}
 	a.body, err = io.ReadAll(io.LimitReader(response.Body, maxKeySetSize+1))
@@ -86,11 +86,4 @@ func (s *source) get(ctx context.Context) (a answer, err error) {
 		err = errors.New("the answer is longer than 1 MiB")
 	}
 	return a, err
-}
-
-// deltaSeconds reads delta-seconds (RFC 9111, section 1.2.2): too many are very many,
-// and anything else is zero.
-func deltaSeconds(value string) time.Duration {
-	seconds, _ := strconv.ParseUint(value, 10, 31)
-	return time.Duration(seconds) * time.Second
 }

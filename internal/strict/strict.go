@@ -8,7 +8,9 @@ import (
 	"errors"
 	"hash/maphash"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -186,6 +188,13 @@ var token68 = func() (allowed [256]bool) {
 	}
 	return allowed
 }()
+
+// DeltaSeconds reads delta-seconds (RFC 9111, section 1.2.2): too many are very many,
+// and anything else is zero.
+func DeltaSeconds(value string) time.Duration {
+	seconds, _ := strconv.ParseUint(value, 10, 31)
+	return time.Duration(seconds) * time.Second
+}
 
 // IsAlphanumeric reports whether c is an ASCII letter or digit.
 func IsAlphanumeric(c byte) bool {

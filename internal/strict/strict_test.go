@@ -1,9 +1,11 @@
 package strict
 
 import (
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/assert"
@@ -134,5 +136,15 @@ func TestIsToken68(t *testing.T) {
 	}
 	for _, text := range []string{"", "=", "==", "a b", "a=b", "a,b", "a\n", "a\x00", "é", "a\xff", `"a"`} {
 		assert.False(t, IsToken68(text), "%q", text)
+	}
+}
+
+func TestDeltaSeconds(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"1": time.Second, "060": time.Minute, "2147483647": math.MaxInt32 * time.Second,
+		"2147483648": math.MaxInt32 * time.Second, "99999999999999999999": math.MaxInt32 * time.Second,
+		"": 0, "0": 0, "-1": 0, "+1": 0, "1.5": 0, " 1": 0, "1_0": 0, "0x1": 0, "soon": 0, "1s": 0,
+	} {
+		assert.Equal(t, want, DeltaSeconds(value), "%q", value)
 	}
 }
