@@ -33,7 +33,7 @@
 // tenant gets a token for every API resource, with no scope in it. Wrap routes in
 // [RequireScope]. Scopes don't say whose data is served: that is for the handler
 // to judge, by [Claims.Subject]. A token can't be revoked before it expires, and
-// works for whoever holds it: serve by TLS only. Neither the user's session nor
+// works for anyone who holds it: serve by TLS only. Neither the user's session nor
 // the user's existence is asked about; [Config].Check is the place for that. An
 // opaque token can't be judged without asking Logto, and is always refused.
 //

@@ -73,7 +73,7 @@ func pageApplications() []pageApplication {
 	return []pageApplication{
 		{"shop-manager", "Manager", "Its role may read and write products."},
 		{"shop-reader", "Reader", "Its role may read products, and no more."},
-		{"no-role", "No role", "Logto knows it. Nobody has allowed it anything."},
+		{"no-role", "No role", "Logto knows it. No role allows it anything."},
 		{"acme-bot", "Acme’s bot", "It may read and write the orders of one organization, acme."},
 	}
 }

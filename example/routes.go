@@ -68,8 +68,8 @@ func healthz(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// readyz says whether tokens can be judged. Why not is in the log: whoever asks
-// here is a stranger.
+// readyz says whether tokens can be judged. Why not is in the log: anyone may
+// ask here.
 func readyz(guard *logtoguard.Guard) handle {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		ctx, cancel := context.WithTimeout(r.Context(), 500*time.Millisecond)

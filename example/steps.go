@@ -59,7 +59,7 @@ func summary(steps []step) string {
 	return strings.Join(words, ", ")
 }
 
-// checks are in the guard's order, which goes from what is cheap to what is dear.
+// checks are in the guard's order, cheap ones first.
 // Refusals that share a reason share a step, so none is said to have passed that
 // was never made; a few that were (all before an alg that doesn't fit its key) are
 // said to be open.
@@ -87,7 +87,7 @@ func checks() []step {
 		},
 		{
 			Name: "issuer", Title: "The right issuer", Looks: "claims.iss",
-			Text:    "iss must be the Logto that this API trusts, to the letter.",
+			Text:    "iss must be exactly the Logto that this API trusts.",
 			reasons: []string{"issuer"},
 		},
 		{

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// The store is bounded: whoever may write can't use up the memory.
+// The store is bounded: clients that may write can't use up the memory.
 const (
 	maxProducts = 10_000
 	maxOrders   = 10_000 // of one organization

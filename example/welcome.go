@@ -18,7 +18,7 @@ var demoLines string
 //go:embed logto.sh.tmpl
 var logtoLines string
 
-// lastLine ends what is printed, for whoever reads it by program.
+// lastLine ends what is printed, for programs that read it.
 const lastLine = "# Ctrl-C ends the shopping API."
 
 // printWelcome says where things are and how to try them.

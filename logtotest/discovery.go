@@ -9,7 +9,7 @@ func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	host := "http://" + r.Host
 	writeJSON(w, r, http.StatusOK, map[string]any{
 		"issuer":                                s.issuer(),
-		"authorization_endpoint":                host + oidcMount + "/auth", // required by discovery, though nobody can sign in here
+		"authorization_endpoint":                host + oidcMount + "/auth", // required by discovery, though users can't sign in here
 		"token_endpoint":                        host + tokenPath,
 		"jwks_uri":                              host + jwksPath,
 		"grant_types_supported":                 []string{clientCredentials},

@@ -26,7 +26,7 @@
 //	POST /oidc/token         client credentials only
 //	GET  /api/applications   the Management API, as far as needed to try a token of it, and its pages
 //
-// and answers whatever is asked there as Logto 1.42 was seen to. Nobody can sign in: tokens of users are minted. There
+// and answers whatever is asked there as Logto 1.42 was seen to. Users can't sign in: their tokens are minted. There
 // are no opaque tokens and no introspection.
 //
 // Nothing of it is meant to be safe: don't let it listen where strangers come by. What a browser on this machine is made

@@ -138,7 +138,7 @@ func adviseIssuer(q *inquiry) []string {
 	}
 	for _, expected := range q.issuers {
 		if how := nearMiss(issuer, expected); how != "" {
-			return one("issuer is %s, %s: -endpoint has to be Logto's own setting ENDPOINT, to the letter", show(issuer), how)
+			return one("issuer is %s, %s: -endpoint must match Logto's own setting ENDPOINT exactly", show(issuer), how)
 		}
 	}
 	if q.publishedKey() != nil {

@@ -34,7 +34,7 @@ func adviseAudience(q *inquiry) []string {
 	for _, audience := range found {
 		for _, expected := range q.cfg.Audience {
 			if how := nearMiss(audience, expected); how != "" {
-				return one("audience is %s, %s: the resource indicator in Logto, what the client asks for, and -audience have to be the same to the letter",
+				return one("audience is %s, %s: the resource indicator in Logto, what the client asks for, and -audience must match exactly",
 					show(audience), how)
 			}
 		}

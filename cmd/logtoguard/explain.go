@@ -90,7 +90,7 @@ func (p *program) explainFlags(ctx context.Context, q *inquiry, args []string) (
 	var scopes words
 	flags = flag.NewFlagSet("explain", flag.ContinueOnError)
 	q.keys.define(flags)
-	flags.Var((*list)(&cfg.Audience), "audience", "the API's resource `indicator` in Logto, to the letter; may be repeated")
+	flags.Var((*list)(&cfg.Audience), "audience", "the API's resource `indicator`, exactly as in Logto; may be repeated")
 	flags.Var((*list)(&cfg.CustomDomains), "custom-domain", "a further endpoint of the same tenant: its `URL`; may be repeated")
 	flags.BoolVar(&cfg.OrganizationTokens, "organization-tokens", false, "accept organization tokens, instead of -audience")
 	flags.Var((*list)(&cfg.OrganizationScopes), "organization-scope", "a `scope` that counts in an organization only, as in the API's OrganizationScopes; may be repeated")

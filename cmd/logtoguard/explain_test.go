@@ -61,7 +61,7 @@ var refusals = []struct {
 	{"issuer over https", edits(func(d *logtotest.Draft) {
 		d.Claims["iss"] = strings.Replace(d.Claims["iss"].(string), "http:", "https:", 1)
 	}), nil, nil,
-		logtoguard.ErrWrongIssuer, "iss", "ENDPOINT, to the letter"},
+		logtoguard.ErrWrongIssuer, "iss", "ENDPOINT exactly"},
 	{"no Logto", edits(set("iss", "https://accounts.example.com")), nil, nil, logtoguard.ErrWrongIssuer, "iss", "another issuer"},
 	{"no issuer", edits(set("iss", nil)), nil, nil, logtoguard.ErrWrongIssuer, "iss", "another issuer"},
 	{"slash too many", edits(set("aud", shopping+"/")), nil, nil, logtoguard.ErrWrongAudience, "aud", "audience is https://shopping.api/, with a slash too many"},

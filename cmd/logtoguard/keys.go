@@ -34,7 +34,7 @@ use as published, used (true or false) and why_not.
 // maxKeys is the most that a guard takes from one set.
 const maxKeys = 1000
 
-// nowhere is an endpoint for guards that ask nobody.
+// nowhere is an endpoint for guards that fetch nothing.
 const nowhere = "https://localhost"
 
 // key is a published key, as far as it can be read: for display.

@@ -104,7 +104,7 @@ func (p *program) exitStatus(command string, err error) int {
 	return f.status
 }
 
-// print writes a whole report. One that nobody gets is a failure.
+// print writes a whole report. One that is not delivered is a failure.
 func (p *program) print(report string) error {
 	if _, err := io.WriteString(p.stdout, report); err != nil {
 		return &failure{undecided, fmt.Sprintf("the report can't be written: %v", err)}

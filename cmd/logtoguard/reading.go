@@ -24,7 +24,7 @@ const (
 )
 
 // reading is what a token seems to say. It is for display and for advice: nothing
-// is judged by it, and nobody has verified it.
+// is judged by it, and it is not verified.
 type reading struct {
 	size      int
 	sendable  bool // a token68, so that it can follow Bearer

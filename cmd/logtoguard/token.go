@@ -31,7 +31,7 @@ func (p *program) token(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("token", flag.ContinueOnError)
 	flags.StringVar(&cfg.Endpoint, "endpoint", "", "Logto's endpoint, such as https://tenant-id.logto.app: its `URL`")
 	flags.StringVar(&cfg.AppID, "app", "", "the application's `ID`")
-	flags.StringVar(&cfg.Resource, "resource", "", "the API's resource `indicator` in Logto, to the letter")
+	flags.StringVar(&cfg.Resource, "resource", "", "the API's resource `indicator`, exactly as in Logto")
 	flags.Var(&scopes, "scope", "the `scopes` to ask for; may be repeated, or hold several")
 	flags.StringVar(&cfg.OrganizationID, "organization", "", "the `ID` of an organization that the application is in")
 	flags.BoolVar(&cfg.AcceptFewerScopes, "accept-fewer-scopes", false, "take a token also if scopes were not granted")

@@ -97,7 +97,7 @@ func (w *watcher) await(ctx context.Context) {
 	}
 }
 
-// whyNoKeys is the guard's own word on it, less the address if nobody was asked.
+// whyNoKeys is the guard's own text on it, without the address if none was asked.
 func (w *watcher) whyNoKeys() string {
 	cause := context.Cause(w.failed)
 	if cause == nil {

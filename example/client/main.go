@@ -68,8 +68,8 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	return errors.Join(err, out.failure)
 }
 
-// output remembers that something could not be written: a report that nobody gets
-// is no success.
+// output remembers that something could not be written: a report that was not
+// delivered is not a success.
 type output struct {
 	to      io.Writer
 	failure error
@@ -83,8 +83,8 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// wantRunning asks first whether anybody is there. Otherwise each step would say
-// that nobody is, and none of them what to do about it.
+// wantRunning asks first whether the servers answer. Otherwise each step would say
+// that they don't, and none of them what to do about it.
 func wantRunning(ctx context.Context, set settings) error {
 	if err := answers(ctx, set.api+"/healthz"); err != nil {
 		if set.demo {

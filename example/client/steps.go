@@ -23,7 +23,7 @@ const (
 // organization. Another resource needs another token, thus another session.
 type session struct {
 	config m2m.Config
-	holds  []string // the scopes that the token should hold; nil: nobody knows before Logto has said
+	holds  []string // the scopes that the token should hold; nil: only Logto knows
 	skip   string   // why nothing is tried; empty: everything is
 	steps  []step
 }
@@ -92,7 +92,7 @@ func (s settings) demoSessions() []session {
 	}
 }
 
-// realSessions do the same with one application, whose roles nobody here knows.
+// realSessions do the same with one application, whose roles are not known here.
 func (s settings) realSessions() []session {
 	shop := s.config(s.appID, s.appSecret, s.audience, readProducts, writeProducts)
 	management := s.config(s.appID, s.appSecret, m2m.ManagementResource(s.tenantID), manageAll)

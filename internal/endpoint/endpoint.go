@@ -76,7 +76,7 @@ func Parse(field, value, example string, insecureHTTP bool) (*url.URL, error) {
 	return u, errors.Join(faults...)
 }
 
-// IsConfidential reports whether nobody on the way can read what is sent: https, or loopback.
+// IsConfidential reports whether what is sent can't be read on the way: https, or loopback.
 func IsConfidential(u *url.URL) bool {
 	return u.Scheme == "https" || isLoopback(u.Hostname())
 }

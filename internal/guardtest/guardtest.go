@@ -169,7 +169,7 @@ func NoLeaks(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() {
 		err := goleak.Find(before)
-		// goleak waits for less than a second, in which a busy machine may end nobody.
+		// goleak waits for less than a second, in which a busy machine may end no goroutine.
 		for begin := time.Now(); err != nil && time.Since(begin) < time.Minute; {
 			err = goleak.Find(before)
 		}

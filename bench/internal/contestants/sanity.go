@@ -10,7 +10,7 @@ import (
 )
 
 // Sane reports where a contestant does not do the job: what is fast because it
-// lets everybody in, or nobody, is not measured.
+// lets every request in, or none, is not measured.
 func (c Contestant) Sane(r *rig.Rig) error {
 	seen := ""
 	guarded, stop, err := c.New(r.Issuer, http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {

@@ -30,7 +30,7 @@ type Row struct {
 	Authorization func(*logtotest.Server) []string
 }
 
-// Refused are the requests that nobody may let in.
+// Refused are the requests that no server may let in.
 var Refused = []Row{
 	{"no token", Products, 401, values()},
 	{"an empty header", Products, 401, values("")},
@@ -54,7 +54,7 @@ var Refused = []Row{
 	{"an unknown key", Products, 401, minted(reader, func(d *logtotest.Draft) { d.Header["kid"] = "unknown" })},
 	{"no scope", Products, 403, minted(logtotest.Token{})},
 	{"another scope", Products, 403, minted(logtotest.Token{Scopes: []string{"write:products", "read:orders"}})},
-	{"a scope in an organization that nobody serves", Products, 403, minted(logtotest.Token{OrganizationID: "acme", Scopes: []string{"read:products"}})},
+	{"a scope in an organization that is not being served", Products, 403, minted(logtotest.Token{OrganizationID: "acme", Scopes: []string{"read:products"}})},
 	{"no organization", Orders, 403, minted(logtotest.Token{Scopes: []string{"read:orders"}})},
 	{"another organization", OtherOrders, 403, minted(member)},
 	{"an organization without the scope", Orders, 403, minted(logtotest.Token{OrganizationID: "acme", Scopes: []string{"write:orders"}})},
