@@ -425,6 +425,11 @@ func TestQueueLengthWithUnread(t *testing.T) {
 		must.NotNil(t, sentAway(second))
 		must.Nil(t, sentAway(first))
 		must.Equal(t, 30_000, q.count())
+
+		q.unread.Store(30_001) // for a moment, when one too many comes
+		q.arrive(4)
+		must.NotNil(t, sentAway(first))
+		must.Equal(t, 30_001, q.count())
 	})
 }
 
