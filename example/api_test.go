@@ -97,6 +97,7 @@ func TestEveryApplicationOnEveryRoute(t *testing.T) {
 		{"no-role", f.token(t, "no-role", "")},
 		{"acme-bot without an organization", f.token(t, "acme-bot", "")},
 		{"acme-bot in acme", f.token(t, "acme-bot", "acme")},
+		{"acme-viewer in acme", f.token(t, "acme-viewer", "acme")},
 		{"forged", f.token(t, "shop-manager", "") + "AAAA"},
 	}
 	const (
@@ -105,28 +106,28 @@ func TestEveryApplicationOnEveryRoute(t *testing.T) {
 	)
 	for _, row := range []struct {
 		method, path, body string
-		want               [7]int // in the order of tokens
+		want               [8]int // in the order of tokens
 	}{
-		{"GET", "/healthz", "", [7]int{200, 200, 200, 200, 200, 200, 200}},
-		{"GET", "/readyz", "", [7]int{200, 200, 200, 200, 200, 200, 200}},
-		{"GET", "/products", "", [7]int{401, 200, 200, 403, 403, 403, 401}},
-		{"HEAD", "/products", "", [7]int{401, 200, 200, 403, 403, 403, 401}},
-		{"GET", "/products/p_tea", "", [7]int{401, 200, 200, 403, 403, 403, 401}},
-		{"GET", "/products/p_none", "", [7]int{401, 404, 404, 403, 403, 403, 401}},
-		{"POST", "/products", tea, [7]int{401, 201, 403, 403, 403, 403, 401}},
-		{"PUT", "/products/p_tea", tea, [7]int{401, 200, 403, 403, 403, 403, 401}},
-		{"PUT", "/products/p_none", tea, [7]int{401, 404, 403, 403, 403, 403, 401}},
-		{"DELETE", "/products/p_tea", "", [7]int{401, 204, 403, 403, 403, 403, 401}},
-		{"DELETE", "/products/p_none", "", [7]int{401, 404, 403, 403, 403, 403, 401}},
-		{"GET", "/me", "", [7]int{401, 200, 200, 200, 200, 200, 401}},
-		{"GET", "/organizations/acme/orders", "", [7]int{401, 403, 403, 403, 403, 200, 401}},
-		{"POST", "/organizations/acme/orders", order, [7]int{401, 403, 403, 403, 403, 201, 401}},
-		{"GET", "/organizations/globex/orders", "", [7]int{401, 403, 403, 403, 403, 403, 401}},
-		{"POST", "/organizations/globex/orders", order, [7]int{401, 403, 403, 403, 403, 403, 401}},
-		{"GET", "/organizations/%20/orders", "", [7]int{401, 403, 403, 403, 403, 403, 401}},
-		{"GET", "/nowhere", "", [7]int{401, 404, 404, 404, 404, 404, 401}},
-		{"PATCH", "/products", tea, [7]int{401, 405, 405, 405, 405, 405, 401}},
-		{"POST", "/healthz", tea, [7]int{401, 404, 404, 404, 404, 404, 401}},
+		{"GET", "/healthz", "", [8]int{200, 200, 200, 200, 200, 200, 200, 200}},
+		{"GET", "/readyz", "", [8]int{200, 200, 200, 200, 200, 200, 200, 200}},
+		{"GET", "/products", "", [8]int{401, 200, 200, 403, 403, 403, 403, 401}},
+		{"HEAD", "/products", "", [8]int{401, 200, 200, 403, 403, 403, 403, 401}},
+		{"GET", "/products/p_tea", "", [8]int{401, 200, 200, 403, 403, 403, 403, 401}},
+		{"GET", "/products/p_none", "", [8]int{401, 404, 404, 403, 403, 403, 403, 401}},
+		{"POST", "/products", tea, [8]int{401, 201, 403, 403, 403, 403, 403, 401}},
+		{"PUT", "/products/p_tea", tea, [8]int{401, 200, 403, 403, 403, 403, 403, 401}},
+		{"PUT", "/products/p_none", tea, [8]int{401, 404, 403, 403, 403, 403, 403, 401}},
+		{"DELETE", "/products/p_tea", "", [8]int{401, 204, 403, 403, 403, 403, 403, 401}},
+		{"DELETE", "/products/p_none", "", [8]int{401, 404, 403, 403, 403, 403, 403, 401}},
+		{"GET", "/me", "", [8]int{401, 200, 200, 200, 200, 200, 200, 401}},
+		{"GET", "/organizations/acme/orders", "", [8]int{401, 403, 403, 403, 403, 200, 200, 401}},
+		{"POST", "/organizations/acme/orders", order, [8]int{401, 403, 403, 403, 403, 201, 403, 401}},
+		{"GET", "/organizations/globex/orders", "", [8]int{401, 403, 403, 403, 403, 403, 403, 401}},
+		{"POST", "/organizations/globex/orders", order, [8]int{401, 403, 403, 403, 403, 403, 403, 401}},
+		{"GET", "/organizations/%20/orders", "", [8]int{401, 403, 403, 403, 403, 403, 403, 401}},
+		{"GET", "/nowhere", "", [8]int{401, 404, 404, 404, 404, 404, 404, 401}},
+		{"PATCH", "/products", tea, [8]int{401, 405, 405, 405, 405, 405, 405, 401}},
+		{"POST", "/healthz", tea, [8]int{401, 404, 404, 404, 404, 404, 404, 401}},
 	} {
 		t.Run(row.method+" "+row.path, func(t *testing.T) {
 			for i, bearer := range tokens {
@@ -147,6 +148,10 @@ func TestRefusalsSayWhatIsMissing(t *testing.T) {
 	res = call(t, api, "POST", "/products", f.token(t, "shop-reader", ""), `{}`)
 	require.Contains(t, res.Header().Get("WWW-Authenticate"), `error="insufficient_scope"`)
 	require.Contains(t, res.Header().Get("WWW-Authenticate"), `scope="write:products"`)
+
+	res = call(t, api, "POST", "/organizations/acme/orders", f.token(t, "acme-viewer", "acme"), `{}`)
+	require.Contains(t, res.Header().Get("WWW-Authenticate"), `error="insufficient_scope"`)
+	require.Contains(t, res.Header().Get("WWW-Authenticate"), `scope="write:orders"`)
 
 	res = call(t, api, "GET", "/organizations/globex/orders", f.token(t, "acme-bot", "acme"), "")
 	require.Contains(t, res.Header().Get("WWW-Authenticate"), `error="insufficient_scope"`)

@@ -41,13 +41,14 @@ func fromThisMachine(next http.Handler) http.Handler {
 }
 
 // demoTenant declares what one would set up in Logto's console: the API
-// resource with its permissions, three roles, an organization, and four
+// resource with its permissions, three roles, an organization, and five
 // machine-to-machine applications.
 //
 //	shop-manager  shop-manager-secret  reads and writes products, and may use the Management API
 //	shop-reader   shop-reader-secret   reads products
 //	no-role       no-role-secret       gets tokens, which hold no scope
 //	acme-bot      acme-bot-secret      reads and writes the orders of the organization acme
+//	acme-viewer   acme-viewer-secret   reads them, and no more
 func demoTenant(audience string) logtotest.Tenant {
 	return logtotest.Tenant{
 		Resources: []logtotest.Resource{{
@@ -65,13 +66,14 @@ func demoTenant(audience string) logtotest.Tenant {
 			{ID: "shop-reader", Secret: "shop-reader-secret", Roles: []string{"reader"}},
 			{ID: "no-role", Secret: "no-role-secret"},
 			{ID: "acme-bot", Secret: "acme-bot-secret"},
+			{ID: "acme-viewer", Secret: "acme-viewer-secret"},
 		},
 		Organizations: []logtotest.Organization{{
 			ID: "acme",
-			Members: []logtotest.Member{{
-				ApplicationID:  "acme-bot",
-				ResourceScopes: map[string][]string{audience: {readOrders, writeOrders}},
-			}},
+			Members: []logtotest.Member{
+				{ApplicationID: "acme-bot", ResourceScopes: map[string][]string{audience: {readOrders, writeOrders}}},
+				{ApplicationID: "acme-viewer", ResourceScopes: map[string][]string{audience: {readOrders}}},
+			},
 		}},
 	}
 }

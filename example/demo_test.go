@@ -15,7 +15,7 @@ import (
 // Of the demo applications one may use the Management API.
 func TestManagementAPI(t *testing.T) {
 	f := newFixture(t)
-	for application, want := range map[string]int{"shop-manager": 200, "shop-reader": 403, "no-role": 403, "acme-bot": 403} {
+	for application, want := range map[string]int{"shop-manager": 200, "shop-reader": 403, "no-role": 403, "acme-bot": 403, "acme-viewer": 403} {
 		client, err := m2m.New(m2m.Config{
 			Endpoint:          f.logto.Endpoint(),
 			AppID:             application,

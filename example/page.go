@@ -75,6 +75,7 @@ func pageApplications() []pageApplication {
 		{"shop-reader", "Reader", "Its role may read products, and no more."},
 		{"no-role", "No role", "Logto knows it. No role allows it anything."},
 		{"acme-bot", "Acme’s bot", "It may read and write the orders of one organization, acme."},
+		{"acme-viewer", "Acme’s viewer", "It may read acme’s orders, and no more."},
 	}
 }
 

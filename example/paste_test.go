@@ -83,7 +83,7 @@ func TestProcess(t *testing.T) {
 	output, pasted := paste(t, welcome)
 	if pasted {
 		got := captures(status, output)
-		require.Equal(t, []string{"401", "200", "200", "403", "200", "201", "200", "201", "200", "403"}, got, output)
+		require.Equal(t, []string{"401", "200", "200", "403", "200", "201", "200", "201", "200", "403", "200", "403"}, got, output)
 		require.Equal(t, captures(promise, welcome), got, "the remarks promise what happens")
 		require.Contains(t, output, `"name":"Earl Grey, 100 g"`)
 		require.Contains(t, output, `scope="write:products"`)

@@ -26,7 +26,7 @@ function steps(asks, failed) {
   return names.map((name, i) => [name, i < end ? 'passed' : i === end ? 'failed' : 'open'])
 }
 
-const applications = ['shop-manager', 'shop-reader', 'no-role', 'acme-bot']
+const applications = ['shop-manager', 'shop-reader', 'no-role', 'acme-bot', 'acme-viewer']
 const scope = ['scope']
 const both = ['organization', 'scope']
 const tea = '"name":"Tea strainer"'
@@ -35,29 +35,31 @@ const tea = '"name":"Tea strainer"'
 // that refuses it.
 const table = [
   // route, the steps beyond the token's, the scope, what a body that is let in holds, the applications
-  ['GET /products', scope, 'read:products', '"name":"Earl Grey, 100 g"', [200, 200, 'scope', 'scope']],
-  ['GET /products/p_tea', scope, 'read:products', '"price_cents":690', [200, 200, 'scope', 'scope']],
-  ['POST /products', scope, 'write:products', tea, [201, 'scope', 'scope', 'scope']],
-  ['PUT /products/p_cup', scope, 'write:products', '"price_cents":1390', [200, 'scope', 'scope', 'scope']],
-  ['DELETE /products/p_pot', scope, 'write:products', 'none', [204, 'scope', 'scope', 'scope']],
-  ['GET /organizations/acme/orders', both, 'read:orders', '{"orders":[', ['organization', 'organization', 'organization', 200]],
-  ['POST /organizations/acme/orders', both, 'write:orders', '"ordered_by":"acme-bot"', ['organization', 'organization', 'organization', 201]],
-  ['GET /organizations/globex/orders', both, 'read:orders', '', ['organization', 'organization', 'organization', 'organization']],
-  ['POST /organizations/globex/orders', both, 'write:orders', '', ['organization', 'organization', 'organization', 'organization']],
-  ['GET /me', [], '', '"client_id":', [200, 200, 200, 200]],
-  ['GET /healthz', null, '', '{"status":"ok"}', [200, 200, 200, 200]],
-  ['GET /readyz', null, '', '{"status":"ready"}', [200, 200, 200, 200]],
+  ['GET /products', scope, 'read:products', '"name":"Earl Grey, 100 g"', [200, 200, 'scope', 'scope', 'scope']],
+  ['GET /products/p_tea', scope, 'read:products', '"price_cents":690', [200, 200, 'scope', 'scope', 'scope']],
+  ['POST /products', scope, 'write:products', tea, [201, 'scope', 'scope', 'scope', 'scope']],
+  ['PUT /products/p_cup', scope, 'write:products', '"price_cents":1390', [200, 'scope', 'scope', 'scope', 'scope']],
+  ['DELETE /products/p_pot', scope, 'write:products', 'none', [204, 'scope', 'scope', 'scope', 'scope']],
+  ['GET /organizations/acme/orders', both, 'read:orders', '{"orders":[', ['organization', 'organization', 'organization', 200, 200]],
+  ['POST /organizations/acme/orders', both, 'write:orders', '"ordered_by":"acme-bot"', ['organization', 'organization', 'organization', 201, 'scope']],
+  ['GET /organizations/globex/orders', both, 'read:orders', '', ['organization', 'organization', 'organization', 'organization', 'organization']],
+  ['POST /organizations/globex/orders', both, 'write:orders', '', ['organization', 'organization', 'organization', 'organization', 'organization']],
+  ['GET /me', [], '', '"client_id":', [200, 200, 200, 200, 200]],
+  ['GET /healthz', null, '', '{"status":"ok"}', [200, 200, 200, 200, 200]],
+  ['GET /readyz', null, '', '{"status":"ready"}', [200, 200, 200, 200, 200]],
 ]
 
 const words = { 200: 'OK', 201: 'Created', 204: 'No Content', 401: 'Unauthorized', 403: 'Forbidden' }
-const held = { 'shop-manager': 'read:products write:products', 'shop-reader': 'read:products', 'no-role': '', 'acme-bot': 'read:orders write:orders' }
+const held = { 'shop-manager': 'read:products write:products', 'shop-reader': 'read:products', 'no-role': '', 'acme-bot': 'read:orders write:orders', 'acme-viewer': 'read:orders' }
+const inAcme = (application) => application.startsWith('acme-')
+const isOutside = (application, route) => inAcme(application) && !route.includes('/acme/')
 
 function why(application, route, failed, needs) {
   if (failed === 'organization') {
     const served = route.includes('/acme/') ? 'acme' : 'globex'
-    return `this route serves ${served}, and this token is bound to ${application === 'acme-bot' ? 'acme' : 'no organization'}.`
+    return `this route serves ${served}, and this token is bound to ${inAcme(application) ? 'acme' : 'no organization'}.`
   }
-  if (application === 'acme-bot') return `this route needs ${needs}. This token holds ${held[application]}, and in acme only.`
+  if (isOutside(application, route)) return `this route needs ${needs}. This token holds ${held[application]}, and in acme only.`
   if (application === 'no-role') return `this route needs ${needs}. This token is genuine and for this API, and holds no scope at all: no role has given it one.`
   return `this route needs ${needs}. This token holds ${held[application]}.`
 }
@@ -85,7 +87,7 @@ for (const [column, application] of applications.entries()) {
         continue
       }
       assert.equal(got.challenge, challenge('error="insufficient_scope"', failed === 'scope' && `scope="${needs}"`), route)
-      const said = failed === 'scope' && application === 'acme-bot' ? elsewhere : descriptions[failed]
+      const said = failed === 'scope' && isOutside(application, route) ? elsewhere : descriptions[failed]
       assert.deepEqual(JSON.parse(got.body), { error: 'insufficient_scope', error_description: said }, route)
       assert.equal(got.why, `403 Forbidden: ${why(application, route, failed, needs)}`)
       assert.equal(got.words.at(-1), 'the document there says which Logto gives tokens for this API', route)
@@ -103,14 +105,14 @@ test('the token request, its answer, and the token taken apart', async () => {
     const answer = await page.locator('#answer').textContent()
     assert.match(request, /^POST \/oidc\/token HTTP\/1\.1\r\n/)
     assert.ok(request.includes(Buffer.from(`${application}:${application}-secret`).toString('base64')))
-    assert.equal(request.includes('organization_id=acme'), application === 'acme-bot')
+    assert.equal(request.includes('organization_id=acme'), inAcme(application))
     assert.match(answer, /^HTTP\/1\.1 200 OK\r\n/)
     const token = (await page.locator('pre.raw', { has: page.locator('#raw0') }).textContent()).trim()
     assert.ok(answer.includes(`"access_token":"${token}"`))
     await claim(page, 'scope', held[application] || 'not there')
     await claim(page, 'iss', `${example.logto}/oidc`)
     await claim(page, 'aud', 'https://shopping.api')
-    assert.equal(await page.locator('#claims').getByText('organization_id', { exact: true }).count(), application === 'acme-bot' ? 1 : 0)
+    assert.equal(await page.locator('#claims').getByText('organization_id', { exact: true }).count(), inAcme(application) ? 1 : 0)
     assert.match(await page.locator('#granted').textContent(), application === 'no-role' ? /and got none/ : new RegExp(`: ${held[application]}\\.$`))
     assert.match(await page.getByRole('timer').textContent(), /^Expires in (1 h 00 min|59 min \d\d s)$/)
     assert.ok(await page.getByRole('progressbar', { name: 'Lifetime that is left' }).getAttribute('value') > 3500)

@@ -4,9 +4,9 @@
 //	go run ./example/client
 //
 // in a second shell, while go run ./example runs in the first, plays the demo
-// applications: shop-reader, shop-manager and acme-bot. It prints a line for each
-// step, and its exit status is 0 only if every step went as it should. It adds a
-// product and an order each time.
+// applications: shop-reader, shop-manager, acme-bot and acme-viewer. It prints a line
+// for each step, and its exit status is 0 only if every step went as it should. It
+// adds a product and an order each time.
 //
 // Settings are environment variables. Three are those of the API:
 //

@@ -144,8 +144,11 @@ func TestProcess(t *testing.T) {
 			`acme-bot POST /organizations/acme/orders 201 order ID (its token holds write:orders)`,
 			`acme-bot GET /organizations/acme/orders 200 1 order (its token holds read:orders)`,
 			`acme-bot GET /organizations/globex/orders 403 Bearer error="insufficient_scope", METADATA (its token is for another organization)`,
-			`shop-manager GET /api/applications 200 4 applications (its token holds all)`,
-			`All 7 steps went as they should.`,
+			`acme-viewer POST /organizations/acme/orders 403 Bearer error="insufficient_scope", scope="write:orders", METADATA (its token lacks write:orders)`,
+			`acme-viewer GET /organizations/acme/orders 200 1 order (its token holds read:orders)`,
+			`acme-viewer GET /organizations/globex/orders 403 Bearer error="insufficient_scope", METADATA (its token is for another organization)`,
+			`shop-manager GET /api/applications 200 5 applications (its token holds all)`,
+			`All 10 steps went as they should.`,
 		}, outline(stdout))
 	})
 
@@ -176,7 +179,7 @@ func TestProcess(t *testing.T) {
 			` POST /organizations/{id}/orders` + skipped,
 			` GET /organizations/{id}/orders` + skipped,
 			` GET /organizations/globex/orders` + skipped,
-			` GET /api/applications 200 4 applications (its token holds all)`,
+			` GET /api/applications 200 5 applications (its token holds all)`,
 			`All 3 steps went as they should, 3 were skipped.`,
 		}},
 		{"shop-reader", nil, []string{

@@ -65,8 +65,11 @@ func (s settings) demoSessions() []session {
 	manager := func(resource string, scopes ...string) m2m.Config {
 		return s.config("shop-manager", "shop-manager-secret", resource, scopes...)
 	}
-	bot := s.config("acme-bot", "acme-bot-secret", s.audience, readOrders, writeOrders)
-	bot.OrganizationID = "acme"
+	inAcme := func(appID, appSecret string) m2m.Config {
+		config := s.config(appID, appSecret, s.audience, readOrders, writeOrders)
+		config.OrganizationID = "acme"
+		return config
+	}
 	return []session{
 		{
 			// It asks for more than its role has. Logto silently drops the rest.
@@ -80,8 +83,13 @@ func (s settings) demoSessions() []session {
 			steps:  []step{s.addProduct()},
 		},
 		{
-			config: bot,
+			config: inAcme("acme-bot", "acme-bot-secret"),
 			holds:  []string{readOrders, writeOrders},
+			steps:  s.orders("acme"),
+		},
+		{
+			config: inAcme("acme-viewer", "acme-viewer-secret"),
+			holds:  []string{readOrders},
 			steps:  s.orders("acme"),
 		},
 		{
