@@ -158,6 +158,7 @@ func TestQueueForgetsForgeries(t *testing.T) {
 		"two seconds later":                    {[]checks{{0, 1_000_000, 1_000_000}}, 2_000 * ms, false},
 		"after a pause":                        {[]checks{{0, 1_000, 1_000}, {5_000 * ms, 30, 7}}, 5_000 * ms, false},
 		"after a pause, again":                 {[]checks{{0, 1_000, 0}, {5_000 * ms, 30, 8}}, 5_000 * ms, true},
+		"after a short pause":                  {[]checks{{0, 1_000, 0}, {2_500 * ms, 30, 8}}, 2_500 * ms, true},
 		"half of the second before":            {[]checks{{0, 1_000, 0}, {1_500 * ms, 1_000, 376}}, 1_500 * ms, true},
 		"half of the second before, no more":   {[]checks{{0, 1_000, 0}, {1_500 * ms, 1_000, 375}}, 1_500 * ms, false},
 		"half of the wrong ones before":        {[]checks{{0, 1_000, 1_000}, {1_500 * ms, 1_500, 1}}, 1_500 * ms, true},
