@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -35,7 +36,7 @@ func newFixture(t *testing.T) *fixture {
 
 // api is the shop as it is at every start.
 func (f *fixture) api() http.Handler {
-	return newHandler(f.guard, newStore(), discard())
+	return newHandler(context.Background(), f.guard, newStore(), discard())
 }
 
 // token asks the stand-in for one as the guide says, with every scope there is.
@@ -122,6 +123,8 @@ func TestEveryApplicationOnEveryRoute(t *testing.T) {
 		{"GET", "/me", "", [8]int{401, 200, 200, 200, 200, 200, 200, 401}},
 		{"GET", "/organizations/acme/orders", "", [8]int{401, 403, 403, 403, 403, 200, 200, 401}},
 		{"POST", "/organizations/acme/orders", order, [8]int{401, 403, 403, 403, 403, 201, 403, 401}},
+		{"HEAD", "/organizations/acme/orders/events", "", [8]int{401, 403, 403, 403, 403, 200, 200, 401}},
+		{"HEAD", "/organizations/globex/orders/events", "", [8]int{401, 403, 403, 403, 403, 403, 403, 401}},
 		{"GET", "/organizations/globex/orders", "", [8]int{401, 403, 403, 403, 403, 403, 403, 401}},
 		{"POST", "/organizations/globex/orders", order, [8]int{401, 403, 403, 403, 403, 403, 403, 401}},
 		{"GET", "/organizations/%20/orders", "", [8]int{401, 403, 403, 403, 403, 403, 403, 401}},
@@ -224,7 +227,7 @@ func TestReadyOnceTheKeysAreThere(t *testing.T) {
 	})
 	require.NoError(t, err)
 	defer guard.Close()
-	api := newHandler(guard, newStore(), discard())
+	api := newHandler(t.Context(), guard, newStore(), discard())
 
 	res := call(t, api, "GET", "/readyz", "", "")
 	require.Equal(t, 503, res.Code)

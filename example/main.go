@@ -83,7 +83,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	}
 	defer guard.Close()
 
-	handler := newHandler(guard, newStore(), log)
+	handler := newHandler(ctx, guard, newStore(), log)
 	if config.Metadata != nil {
 		handler = discoverable(guard, handler)
 	}
@@ -122,7 +122,8 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// serve answers requests until ctx ends, then lets those under way finish.
+// serve answers requests until ctx ends, then lets those under way finish. Shutdown waits
+// for streams as for any request: they end because the handler was given ctx.
 func serve(ctx context.Context, srv *http.Server, ln net.Listener, grace time.Duration) error {
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(ln) }()

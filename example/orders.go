@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -25,7 +26,10 @@ const maxQuantity = 1000
 
 // orderRoutes answers below /organizations/{organizationID}. When it is reached,
 // the token has proved to be bound to that organization.
-type orderRoutes struct{ store *store }
+type orderRoutes struct {
+	store    *store
+	stopping context.Context // ends when the server stops: streams end with it
+}
 
 // organizationOf names the organization that a request is about.
 func organizationOf(r *http.Request) string { return r.PathValue("organizationID") }

@@ -19,13 +19,13 @@ const (
 
 // newHandler is the whole API: two probes that anybody may ask, and everything
 // else behind the guard. A path that doesn't exist is behind it too, so that
-// strangers can't learn which do.
-func newHandler(guard *logtoguard.Guard, store *store, log *slog.Logger) http.Handler {
+// strangers can't learn which do. When stopping ends, streams do, too.
+func newHandler(stopping context.Context, guard *logtoguard.Guard, store *store, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", handle(healthz))
 	mux.Handle("GET /readyz", readyz(guard))
 	// Probes come every few seconds and would drown the rest: they aren't logged.
-	mux.Handle("/", logRequests(log, guard.Handler(noteRoute(jsonErrors(newRoutes(store))))))
+	mux.Handle("/", logRequests(log, guard.Handler(noteRoute(jsonErrors(newRoutes(stopping, store))))))
 	return mux
 }
 
@@ -39,8 +39,8 @@ func discoverable(guard *logtoguard.Guard, api http.Handler) http.Handler {
 }
 
 // newRoutes says who may do what. It has to sit behind a guard.
-func newRoutes(store *store) *http.ServeMux {
-	products, orders := productRoutes{store}, orderRoutes{store}
+func newRoutes(stopping context.Context, store *store) *http.ServeMux {
+	products, orders := productRoutes{store}, orderRoutes{store, stopping}
 	mux := http.NewServeMux()
 
 	mayRead := logtoguard.RequireScope(readProducts)
@@ -58,6 +58,7 @@ func newRoutes(store *store) *http.ServeMux {
 	mayWriteOrders := logtoguard.RequireScope(writeOrders)
 	mux.Handle("GET /organizations/{organizationID}/orders", inOrganization(mayReadOrders(handle(orders.list))))
 	mux.Handle("POST /organizations/{organizationID}/orders", inOrganization(mayWriteOrders(handle(orders.create))))
+	mux.Handle("GET /organizations/{organizationID}/orders/events", inOrganization(mayReadOrders(handle(orders.events))))
 
 	mux.Handle("GET /me", handle(me))
 	return mux

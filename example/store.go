@@ -25,11 +25,12 @@ type store struct {
 	mu        sync.RWMutex
 	productOf map[string]product // by ID
 	ordersOf  map[string][]order // by organization, oldest first
+	ordered   chan struct{}      // closed, and replaced, when an order is added
 }
 
 // newStore begins with a few products, whose IDs are the same at every start.
 func newStore() *store {
-	s := &store{productOf: map[string]product{}, ordersOf: map[string][]order{}}
+	s := &store{productOf: map[string]product{}, ordersOf: map[string][]order{}, ordered: make(chan struct{})}
 	for _, p := range []product{
 		{"p_cup", productDetails{"Cup and saucer", 1250}},
 		{"p_pot", productDetails{"Teapot, 1.2 litres", 3490}},
@@ -108,5 +109,30 @@ func (s *store) addOrder(organization, by string, details orderDetails) (order, 
 	}
 	o := order{newID("o_"), details, by}
 	s.ordersOf[organization] = append(s.ordersOf[organization], o)
+	close(s.ordered)
+	s.ordered = make(chan struct{})
 	return o, nil
+}
+
+// orderAt returns the n-th order of an organization. Where there is none yet, the channel
+// is closed when it is time to look again.
+func (s *store) orderAt(organization string, n int) (o order, ok bool, more <-chan struct{}) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if list := s.ordersOf[organization]; n < len(list) {
+		return list[n], true, nil
+	}
+	return order{}, false, s.ordered
+}
+
+// orderAfter returns the place after the order with that ID: the first place if there is
+// no such order, as after a restart, and the one after all orders if the ID is empty.
+func (s *store) orderAfter(organization, id string) int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	list := s.ordersOf[organization]
+	if id == "" {
+		return len(list)
+	}
+	return slices.IndexFunc(list, func(o order) bool { return o.ID == id }) + 1
 }
