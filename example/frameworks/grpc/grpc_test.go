@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net"
 	"testing"
 
@@ -27,7 +26,7 @@ func start(t *testing.T, world *parity.World) (shoppb.ShopClient, string) {
 }
 
 func serve(t *testing.T, world *parity.World) *grpc.ClientConn {
-	return listen(t, routes(world.Guard))
+	return listen(t, routes(t.Context(), world.Guard))
 }
 
 func listen(t *testing.T, server *grpc.Server) *grpc.ClientConn {
@@ -51,7 +50,8 @@ func dial(t *testing.T, address string) *grpc.ClientConn {
 
 // call asks by the unary method for products, and by the stream for orders.
 func call(t *testing.T, client shoppb.ShopClient, route parity.Route, authorization []string) (*shoppb.Caller, metadata.MD, error) {
-	ctx := metadata.NewOutgoingContext(t.Context(), metadata.MD{"authorization": authorization})
+	ctx, leave := context.WithCancel(metadata.NewOutgoingContext(t.Context(), metadata.MD{"authorization": authorization}))
+	defer leave()
 	if route == parity.Products {
 		var trailer metadata.MD
 		caller, err := client.ListProducts(ctx, &shoppb.ListProductsRequest{}, grpc.Trailer(&trailer))
@@ -62,8 +62,9 @@ func call(t *testing.T, client shoppb.ShopClient, route parity.Route, authorizat
 	require.NoError(t, err)
 	caller, err := stream.Recv()
 	if err == nil {
+		leave()
 		_, end := stream.Recv()
-		require.ErrorIs(t, end, io.EOF)
+		require.Equal(t, codes.Canceled, status.Code(end))
 	}
 	return caller, stream.Trailer(), err
 }

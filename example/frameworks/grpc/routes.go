@@ -14,11 +14,13 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-func routes(guard *logtoguard.Guard) *grpc.Server {
+// routes serves until stopping ends, which ends the streams.
+func routes(stopping context.Context, guard *logtoguard.Guard) *grpc.Server {
 	recovered := recovery.WithRecoveryHandler(fail)
-	server := grpc.NewServer( // recovery goes first: Config.Check may panic, too
+	server := grpc.NewServer( // recovery goes first, as Config.Check may panic, too, and again into the goroutine of endStreams
 		grpc.ChainUnaryInterceptor(recovery.UnaryServerInterceptor(recovered), auth.UnaryServerInterceptor(authorize(guard))),
-		grpc.ChainStreamInterceptor(recovery.StreamServerInterceptor(recovered), auth.StreamServerInterceptor(authorize(guard))),
+		grpc.ChainStreamInterceptor(recovery.StreamServerInterceptor(recovered), auth.StreamServerInterceptor(authorize(guard)),
+			endStreams(stopping), recovery.StreamServerInterceptor(recovered)),
 		grpc.UnknownServiceHandler(unknown))
 	shoppb.RegisterShopServer(server, service{})
 	return server
@@ -55,5 +57,9 @@ func (service) WatchOrders(in *shoppb.WatchOrdersRequest, stream grpc.ServerStre
 	if err != nil {
 		return refuse(stream.Context(), err)
 	}
-	return stream.Send(&shoppb.Caller{Subject: claims.Subject(), Organization: claims.OrganizationID()})
+	if err := stream.Send(&shoppb.Caller{Subject: claims.Subject(), Organization: claims.OrganizationID()}); err != nil {
+		return err
+	}
+	<-stream.Context().Done() // a shop would send orders here, until endStreams ends the call
+	return stream.Context().Err()
 }

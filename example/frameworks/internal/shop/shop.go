@@ -17,7 +17,7 @@ import (
 	"github.com/logtoguard/logtoguard"
 )
 
-// Run guards a server as the environment says, until the process ends.
+// Run guards a server as the environment says, until serve returns.
 func Run(cfg logtoguard.Config, serve func(*logtoguard.Guard, net.Listener) error) {
 	cfg.Endpoint = os.Getenv("LOGTO_ENDPOINT")
 	if audience := os.Getenv("LOGTO_AUDIENCE"); audience != "" || cfg.Audience == nil {
@@ -33,7 +33,9 @@ func Run(cfg logtoguard.Config, serve func(*logtoguard.Guard, net.Listener) erro
 		log.Fatalf("set ADDR: %v", err)
 	}
 	log.Printf("listening on %s", listener.Addr())
-	log.Fatal(serve(guard, listener))
+	if err := serve(guard, listener); err != nil {
+		log.Fatal(err)
+	}
 }
 
 // HTTP serves routes by net/http.
