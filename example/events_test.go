@@ -325,8 +325,8 @@ func TestStreamIsRefusedBeforeItBegins(t *testing.T) {
 func TestStreamNeedsTheConnection(t *testing.T) {
 	s := newStreams(t)
 	var log bytes.Buffer
-	api := newHandler(t.Context(), s.guard, newStore(), slog.New(slog.NewTextHandler(&log, nil)))
 	synctest.Test(t, func(t *testing.T) {
+		api := newHandler(t.Context(), s.guard, newStore(), slog.New(slog.NewTextHandler(&log, nil)))
 		require.Equal(t, 500, call(t, api, "GET", acmeEvents, s.token, "").Code)
 	})
 	require.Contains(t, log.String(), `error="feature not supported"`)
