@@ -247,6 +247,7 @@ func TestQueueLearnsSubjects(t *testing.T) {
 
 // What strangers send makes no subject known, and who is known is forgotten in the end.
 func TestQueueRemembersSomeSubjects(t *testing.T) {
+	const maxSubjects = 32_768
 	q := newQueue()
 	for i := range subject(3 * maxSubjects) {
 		q.arrive(i).checkedAs(false)
@@ -410,6 +411,31 @@ func TestQueueReadsAFewAtATime(t *testing.T) {
 			must.Nil(t, q.read(ctx), "without a wait nothing looks at the context")
 			q.haveRead()
 		}
+	})
+}
+
+// A client that leaves while its token waits to be read is done with.
+func TestGuardLeftBeforeTheTokenIsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newInside(t)
+		q := g.verifier.signatures
+		for range cap(q.reading) {
+			q.reading <- struct{}{}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		result := make(chan error, 1)
+		go func() {
+			_, err := g.Verify(ctx, g.token)
+			result <- err
+		}()
+		synctest.Wait()
+		must.Equal(t, 1, g.Stats().Waiting)
+		cancel()
+		err := <-result
+		must.ErrorIs(t, err, ErrOverloaded)
+		must.ErrorIs(t, err, context.Canceled)
+		must.Zero(t, g.Stats().Waiting)
+		must.Zero(t, g.Stats().Refused["overloaded"])
 	})
 }
 
