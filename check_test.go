@@ -118,6 +118,15 @@ func TestCheckAnswers(t *testing.T) {
 
 const refusedChallenge = `Bearer error="invalid_token", error_description="the token was refused"`
 
+// Check costs what it does itself, and nothing else.
+func TestCheckThatAcceptsDoesNotAllocate(t *testing.T) {
+	logto, clock := guardtest.NewLogto(t, "")
+	guard := guardtest.NewGuard(t, logto, clock, checked(func(context.Context, *logtoguard.Claims) error { return nil }))
+	token := logto.Mint(logtotest.Token{})
+	guardtest.Accept(t, guard, token)
+	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = guard.Verify(context.Background(), token) }))
+}
+
 // A func that returns a nil *Error as an error is a usual mistake, and no
 // permission: it is refused, at every level of logging.
 func TestCheckReturnsANilError(t *testing.T) {

@@ -275,10 +275,11 @@ func (r refusal) retryIn(d time.Duration, cause error) *Error {
 
 // refusedBy makes the answer to an error that Config.Check returned; nil is none.
 func refusedBy(err error) *Error {
+	if err == nil {
+		return nil // before e, which costs an allocation
+	}
 	var e *Error
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &e) && e != nil && slices.Contains([]int{401, 403, 429, 503}, e.Status):
 		own := *e
 		own.Scopes = slices.Clone(e.Scopes)
