@@ -135,6 +135,7 @@ func TestHints(t *testing.T) {
 		{"too many requests", answer(429, "text/html", strings.NewReader("<html>")), nil, "Logto limits the rate: ask less often"},
 		{"too many requests, in JSON", jsonAnswer(429, `{"error":"access_denied"}`), nil, "Logto limits the rate: ask less often"},
 		{"a new sentence", jsonAnswer(400, `{"error":"invalid_request","error_description":"no client authentication mechanism provided"}`), nil, ""},
+		{"a text that is not shown", jsonAnswer(400, `{"error":"invalid_request","error_description":"client secret has expired"}`), func(c *m2m.Config) { c.AppSecret = "client-secret" }, "AppSecret has expired"},
 		{"denied without an organization", jsonAnswer(403, `{"error":"access_denied"}`), nil, ""},
 		{"a redirect", answer(301, "", http.NoBody), nil, "set Endpoint to the address that it redirects to"},
 		{"a proxy before a Logto that is down", answer(502, "text/html", strings.NewReader("<html>")), nil, ""},

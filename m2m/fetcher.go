@@ -167,12 +167,15 @@ func (f *fetcher) judge(status int, body []byte, asked time.Time) (*grant, *Erro
 	case err != nil:
 		return nil, f.failed(status, errNotJSON)
 	case status != http.StatusOK || text(refusal.Error) != "":
-		description := f.cfg.shown(cmp.Or(text(refusal.Description), text(refusal.Message)), printable)
-		return nil, (&Error{
+		e := (&Error{
 			Status:      status,
-			Code:        f.cfg.shown(cmp.Or(text(refusal.Error), text(refusal.Code)), codeSyntax),
-			Description: description[:min(len(description), maxDescription)],
-		}).hinted(f.cfg)
+			Code:        cmp.Or(text(refusal.Error), text(refusal.Code)),
+			Description: cmp.Or(text(refusal.Description), text(refusal.Message)),
+		}).hinted(f.cfg) // by the whole text, of which not all may be shown
+		e.Code = f.cfg.shown(e.Code, codeSyntax)
+		e.Description = f.cfg.shown(e.Description, printable)
+		e.Description = e.Description[:min(len(e.Description), maxDescription)]
+		return nil, e
 	}
 	var answer struct {
 		AccessToken string `json:"access_token"`
