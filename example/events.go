@@ -23,7 +23,8 @@ const (
 // events streams the orders that are placed from now on, or after the one that
 // Last-Event-ID names. The guard judges a request once, at its start, so the stream has to
 // end by itself: when the token expires, the client leaves or the server stops. A client
-// comes back with Last-Event-ID, and with a new token if it needs one, and misses nothing.
+// comes back with Last-Event-ID, and with a new token if it needs one, and misses nothing:
+// the stream begins with an ID, for those that leave before the first order.
 func (o orderRoutes) events(w http.ResponseWriter, r *http.Request) error {
 	claims, err := caller(r)
 	if err != nil {
@@ -35,7 +36,7 @@ func (o orderRoutes) events(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	organization := organizationOf(r)
-	next := o.store.orderAfter(organization, r.Header.Get("Last-Event-ID"))
+	next, last := o.store.orderAfter(organization, r.Header.Get("Last-Event-ID"))
 
 	ctx, cancel := context.WithDeadline(r.Context(), claims.ExpiresAt())
 	defer cancel()
@@ -44,7 +45,7 @@ func (o orderRoutes) events(w http.ResponseWriter, r *http.Request) error {
 	quiet := time.NewTicker(keepAlive)
 	defer quiet.Stop()
 
-	err = stream.send(":\n\n") // takes the headers along
+	err = stream.send("id: " + last + "\n\n")
 	for err == nil {
 		placed, ok, more := o.store.orderAt(organization, next)
 		if ok {

@@ -147,7 +147,7 @@ func (s *shop) open(t *testing.T, req *http.Request) (*http.Response, *bufio.Rea
 	require.Equal(t, "text/event-stream", res.Header.Get("Content-Type"))
 	require.Equal(t, "no-store", res.Header.Get("Cache-Control"))
 	body := bufio.NewReader(res.Body)
-	require.Equal(t, ":\n\n", read(t, body))
+	require.Regexp(t, "^id: [a-z0-9_]+\n\n$", read(t, body))
 	return res, body
 }
 
@@ -294,6 +294,26 @@ func TestStreamGoesOnAfterTheLastEvent(t *testing.T) {
 			}
 			require.Equal(t, ":\n\n", read(t, body), "and nothing more")
 			cancel()
+			require.NoError(t, res.Body.Close())
+		}
+	})
+}
+
+// It need not have had any.
+func TestStreamGoesOnAfterItsStart(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *shop) {
+		for n := range 2 {
+			res, err := s.client.Do(s.request(t.Context(), t, s.streams.token))
+			require.NoError(t, err)
+			start, isID := strings.CutPrefix(read(t, bufio.NewReader(res.Body)), "id: ")
+			require.True(t, isID)
+			require.NoError(t, res.Body.Close())
+			missed := s.order(t, "acme", n)
+
+			req := s.request(t.Context(), t, s.streams.token)
+			req.Header.Set("Last-Event-ID", strings.TrimSpace(start))
+			res, body := s.open(t, req)
+			require.Equal(t, event(missed), read(t, body))
 			require.NoError(t, res.Body.Close())
 		}
 	})

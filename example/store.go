@@ -125,14 +125,18 @@ func (s *store) orderAt(organization string, n int) (o order, ok bool, more <-ch
 	return order{}, false, s.ordered
 }
 
-// orderAfter returns the place after the order with that ID: the first place if there is
-// no such order, as after a restart, and the one after all orders if the ID is empty.
-func (s *store) orderAfter(organization, id string) int {
+// orderAfter returns the place after the order with that ID, and that ID: the place after
+// all orders if the ID is empty, and the first place if there is no such order, as after a
+// restart.
+func (s *store) orderAfter(organization, id string) (n int, last string) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	list := s.ordersOf[organization]
-	if id == "" {
-		return len(list)
+	if n = len(list); id != "" {
+		n = slices.IndexFunc(list, func(o order) bool { return o.ID == id }) + 1
 	}
-	return slices.IndexFunc(list, func(o order) bool { return o.ID == id }) + 1
+	if n == 0 {
+		return 0, "none"
+	}
+	return n, list[n-1].ID
 }

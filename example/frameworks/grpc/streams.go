@@ -15,7 +15,8 @@ var errExpired = &logtoguard.Error{Status: http.StatusUnauthorized, Code: "inval
 
 // endStreams ends each stream when its token expires or the server stops: the guard judges
 // a call once, at its start. It doesn't wait for the handler, which a client that doesn't
-// read can hold in Send: the call's end cancels its context, and ends Send and Recv.
+// read can hold in Send: the call's end cancels its context, and ends Send and Recv. A
+// handler that does neither must end with its context.
 func endStreams(stopping context.Context) grpc.StreamServerInterceptor {
 	return func(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 		claims, _ := logtoguard.ClaimsFromContext(stream.Context())
