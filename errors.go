@@ -98,7 +98,8 @@ func (e *Error) Unwrap() []error {
 }
 
 // Challenge returns the value of WWW-Authenticate (RFC 6750, section 3), or ""
-// where none belongs in the answer.
+// where none belongs in the answer. A page of another origin can read it only if the
+// answer has Access-Control-Expose-Headers: WWW-Authenticate.
 func (e *Error) Challenge() string {
 	var parameters []string
 	add := func(name, value string) {
