@@ -13,8 +13,8 @@ import (
 
 const (
 	maxWaiting    = 30_000
-	maxTurn       = 10 * time.Second // how long a request waits for its turn
-	maxTurnForged = 2 * time.Second  // the same, if it comes while many signatures are wrong
+	maxTurn       = 10 * time.Second // how long a request waits
+	maxTurnForged = 2 * time.Second  // the same, while many signatures are wrong
 	maxRetryAfter = 30 * time.Second
 
 	// readAtOnce is how many tokens are read at once for each processor. The rest of a
@@ -23,8 +23,9 @@ const (
 	readAtOnce = 32
 )
 
-// A queue decides how many signatures are checked at once, and whose turn it is. Before
-// that it bounds how many tokens are read at once, in the order in which they came.
+// A queue decides how many signatures are checked at once, and whose turn it is. Who a
+// request is from is in its token, which has to be read first: reading is cheap, bounded to
+// a few tokens at once, and goes before checking.
 //
 // Honest load gets all processors, and strangers are served in the order in which they
 // came. While many signatures are wrong, one processor is left to the rest of the
@@ -52,7 +53,7 @@ type queue struct {
 func newQueue() *queue {
 	return &queue{
 		seed:      maphash.MakeSeed(),
-		reading:   make(chan struct{}, readAtOnce*runtime.NumCPU()),
+		reading:   make(chan struct{}, readAtOnce*runtime.GOMAXPROCS(0)),
 		took:      time.Millisecond / 2, // ES384
 		known:     subjects{recent: make(map[subject]struct{})},
 		renewals:  list.New(),
@@ -61,31 +62,50 @@ func newQueue() *queue {
 	}
 }
 
-// read waits until a request may read its token. Its caller must call haveRead, unless
-// there is an error.
-func (q *queue) read(ctx context.Context) *Error {
+// read waits until a request may read its token, and returns for how long it has waited.
+// Its caller must call haveRead, unless there is an error.
+func (q *queue) read(ctx context.Context) (waited time.Duration, e *Error) {
 	select {
 	case q.reading <- struct{}{}:
 	default:
+		began := time.Now()
 		if e := q.waitToRead(ctx); e != nil {
-			return e
+			return 0, e
 		}
+		waited = time.Since(began)
 	}
 	giveWay()
-	return nil
+	return waited, nil
 }
 
 func (q *queue) waitToRead(ctx context.Context) *Error {
+	patience := time.NewTimer(maxTurn)
+	defer patience.Stop()
 	defer q.unread.Add(-1)
-	if q.unread.Add(1) > maxWaiting {
-		return overloaded.retryIn(drawnFrom(maxRetryAfter), nil)
+	q.unread.Add(1)
+	if e := q.makeRoom(); e != nil {
+		return e
 	}
 	select {
 	case q.reading <- struct{}{}:
 		return nil
+	case <-patience.C:
 	case <-ctx.Done():
-		return overloaded.because(ctx.Err())
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.refusal(ctx.Err())
+}
+
+// makeRoom lets one more wait to read its token, if need be instead of one in line.
+func (q *queue) makeRoom() *Error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.proceed()
+	if q.waiting() > maxWaiting {
+		return q.refusal(nil)
+	}
+	return nil
 }
 
 func (q *queue) haveRead() { <-q.reading }
@@ -99,52 +119,79 @@ type turn struct {
 	queue    *queue
 	subject  subject
 	patience time.Duration // how long it waits
-	line     *list.List    // where it waits; nil once it was called or sent away, or has left
+	line     *list.List    // where it waits; nil once its wait is over
 	place    *list.Element
 	called   chan *Error // gets nil when it has its turn, or why it is sent away
 	began    time.Time   // its check
 }
 
-// enter waits for the turn of a request. Its caller must leave, unless there is an error.
-func (q *queue) enter(ctx context.Context, c *Claims) (*turn, *Error) {
-	giveWay() // before it has a place, which others could use meanwhile
+// enter waits for the turn of a request that has waited before. Its caller must leave,
+// unless there is an error.
+func (q *queue) enter(ctx context.Context, c *Claims, waited time.Duration) (*turn, *Error) {
+	giveWay() // not later, when it may have a place, which would be empty meanwhile
 	t := q.arrive(q.subjectOf(c))
-	if e := t.wait(ctx); e != nil {
+	if e := t.wait(ctx, waited); e != nil {
 		return nil, e
+	}
+	if q.unread.Load() > 0 {
+		giveWay() // who waits to be read may come before those in line
 	}
 	t.began = time.Now()
 	return t, nil
 }
 
 func (q *queue) arrive(name subject) *turn {
-	t := &turn{queue: q, subject: name, patience: maxTurn, called: make(chan *Error, 1)}
+	t := &turn{queue: q, subject: name, called: make(chan *Error, 1)}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.checks.forged(time.Now()) {
-		t.patience = maxTurnForged
-	}
+	t.patience = q.patience()
 	q.lineUp(t)
 	q.proceed()
 	return t
 }
 
+// patience is how long a request may wait that comes now.
+func (q *queue) patience() time.Duration {
+	if q.checks.forged(time.Now()) {
+		return maxTurnForged
+	}
+	return maxTurn
+}
+
 // wait waits until the turn is called, and ends when it was sent away, its patience is
 // over, or ctx ends.
-func (t *turn) wait(ctx context.Context) *Error {
-	patience := time.NewTimer(t.patience)
-	defer patience.Stop()
-	select {
-	case e := <-t.called:
-		return e
-	case <-patience.C:
-	case <-ctx.Done():
+func (t *turn) wait(ctx context.Context, waited time.Duration) *Error {
+	timer := time.NewTimer(t.patience - waited)
+	defer timer.Stop()
+	for {
+		select {
+		case e := <-t.called:
+			return e
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		if e, over := t.giveUp(ctx); over {
+			return e
+		}
+		timer.Reset(maxTurn - maxTurnForged)
 	}
-	t.queue.mu.Lock()
-	defer t.queue.mu.Unlock()
-	if t.line == nil {
-		return <-t.called // at the same time
+}
+
+// giveUp ends the wait, unless there is reason for more patience: signatures are right again.
+func (t *turn) giveUp(ctx context.Context) (e *Error, over bool) {
+	q := t.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch now := q.patience(); {
+	case t.line == nil:
+		return <-t.called, true // at the same time
+	case ctx.Err() == nil && t.patience < now:
+		t.patience = now
+		return nil, false
 	}
-	return t.queue.refuse(t, ctx.Err())
+	e = q.refusal(ctx.Err())
+	q.remove(t)
+	return e, true
 }
 
 // checked takes note of the result of the check.
@@ -153,13 +200,13 @@ func (t *turn) checked(correct bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.checks.add(now, correct)
-	// Small steps lead to the median, which does not count how long the outliers were.
-	if step := q.took/64 + 1; now.Sub(t.began) > q.took {
-		q.took += step
-	} else {
-		q.took -= step
-	}
-	if correct {
+	if correct { // others may fail at the first look
+		// Steps of one size lead to the median: how long an outlier was doesn't count.
+		if step := q.took/64 + 1; now.Sub(t.began) > q.took {
+			q.took += step
+		} else {
+			q.took -= step
+		}
 		q.known.add(t.subject)
 		return
 	}
@@ -188,8 +235,8 @@ func (q *queue) lineUp(t *turn) {
 	if older == nil {
 		q.push(q.renewals, t)
 	} else {
-		t.line, t.place = older.line, older.place // the older one's place in the line
-		t.place.Value = t
+		t.line, t.place = older.line, older.place
+		t.place.Value = t // in the older one's place
 		q.push(q.strangers, older)
 	}
 	q.renewing[t.subject] = t
@@ -237,10 +284,19 @@ func (q *queue) proceed() {
 		q.running++
 		t.called <- nil
 	}
-	for q.inLine() > 0 && (q.waiting() > maxWaiting || q.delay(places) > maxTurn) {
+	for q.tooMany() {
 		t := q.last(forged)
-		t.called <- q.refuse(t, nil)
+		e := q.refusal(nil)
+		q.remove(t)
+		t.called <- e
 	}
+}
+
+// tooMany reports whether one in line must go: a stranger for those whose token has not
+// been read. How long all will take goes by all processors, as a flood may be over soon.
+func (q *queue) tooMany() bool {
+	return q.strangers.Len() > 0 && q.waiting() > maxWaiting || q.inLine() > maxWaiting ||
+		q.delay(q.inLine(), runtime.GOMAXPROCS(0)) > maxTurn
 }
 
 // next returns the turn to call: known subjects come before strangers.
@@ -265,25 +321,17 @@ func (q *queue) last(forged bool) *turn {
 	return newest(q.strangers)
 }
 
-// delay returns how long the requests in line will take.
-func (q *queue) delay(places int) time.Duration {
-	return time.Duration(q.inLine()) * q.took / time.Duration(places)
+// delay returns how long n requests take.
+func (q *queue) delay(n, places int) time.Duration {
+	return time.Duration(n) * q.took / time.Duration(places)
 }
 
-// refuse ends the wait of a request, and tells it when to come back: not all at once, and
-// later the more there are.
-func (q *queue) refuse(t *turn, cause error) *Error {
+// refusal tells a request to come back: not all at once, and later the more there are.
+func (q *queue) refusal(cause error) *Error {
 	_, places := q.mode(time.Now())
-	spread := 2 * q.delay(places)
-	q.remove(t)
-	return overloaded.retryIn(drawnFrom(spread), cause)
-}
-
-// drawnFrom returns a whole number of seconds: at least one, and at most one more than
-// spread.
-func drawnFrom(spread time.Duration) time.Duration {
-	spread = min(spread, maxRetryAfter-time.Second)
-	return time.Duration(1+rand.IntN(1+int(spread/time.Second))) * time.Second
+	spread := min(2*q.delay(q.waiting(), places), maxRetryAfter-time.Second)
+	seconds := 1 + rand.IntN(1+int(spread/time.Second))
+	return overloaded.retryIn(time.Duration(seconds)*time.Second, cause)
 }
 
 // A tally counts the checks of the last second. It keeps those of the present second and
@@ -356,13 +404,6 @@ func (s *subjects) remove(name subject) {
 	delete(s.former, name)
 }
 
-// Those at the two ends of a line; nil: it is empty.
-func oldest(line *list.List) *turn { return turnOf(line.Front()) }
-func newest(line *list.List) *turn { return turnOf(line.Back()) }
-
-func turnOf(e *list.Element) *turn {
-	if e == nil {
-		return nil
-	}
-	return e.Value.(*turn)
-}
+// Those at the two ends of a line that is not empty.
+func oldest(line *list.List) *turn { return line.Front().Value.(*turn) }
+func newest(line *list.List) *turn { return line.Back().Value.(*turn) }

@@ -290,34 +290,46 @@ func TestQueueSubjects(t *testing.T) {
 
 func TestQueueWaitIsBounded(t *testing.T) {
 	for name, c := range map[string]struct {
-		known         bool
-		before, after int // wrong signatures, before and after it came
-		limit         time.Duration
+		known bool
+		from  time.Duration // many signatures are wrong
+		to    time.Duration
+		limit time.Duration
 	}{
-		"a stranger":                        {false, 0, 0, 10 * time.Second},
-		"a known subject":                   {true, 0, 0, 10 * time.Second},
-		"a stranger, many wrong":            {false, 100, 0, 2 * time.Second},
-		"a known subject, many wrong":       {true, 100, 0, 2 * time.Second},
-		"a stranger, many wrong later":      {false, 0, 100, 10 * time.Second},
-		"a known subject, many wrong later": {true, 0, 100, 10 * time.Second},
+		"a stranger":                        {false, -1, -1, 10 * time.Second},
+		"a known subject":                   {true, -1, -1, 10 * time.Second},
+		"a stranger, in a flood":            {false, 0, 3 * time.Second, 2 * time.Second},
+		"a known subject, in a flood":       {true, 0, 3 * time.Second, 2 * time.Second},
+		"a stranger, before a flood":        {false, 1, 20 * time.Second, 10 * time.Second},
+		"a stranger, at the end of one":     {false, 0, 1, 10 * time.Second},
+		"a known subject, before a flood":   {true, 1, 20 * time.Second, 10 * time.Second},
+		"a known subject, at a flood's end": {true, 0, 1, 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inQueue(t, func(t *testing.T, q *queue) {
-				forge(q, c.before, c.before)
 				ann := &Claims{subject: "ann"}
 				if c.known {
 					q.known.add(q.subjectOf(ann))
 				}
 				running := busy(q)
-				refused := make(chan *Error)
+				refused := make(chan *Error, 1)
 				came := time.Now()
-				go func() {
-					_, e := q.enter(t.Context(), ann)
-					refused <- e
-				}()
-				synctest.Wait()
-				for range c.after {
-					running[0].checked(false)
+				for len(refused) == 0 {
+					if passed := time.Since(came); c.from <= passed && passed <= c.to {
+						for range 100 {
+							running[0].checked(false)
+						}
+					}
+					if time.Since(came) == 0 {
+						go func() {
+							_, e := q.enter(t.Context(), ann, 0)
+							refused <- e
+						}()
+						synctest.Wait()
+						time.Sleep(1)
+					} else {
+						time.Sleep(100*time.Millisecond - time.Since(came)%(100*time.Millisecond))
+						synctest.Wait()
+					}
 				}
 				e := <-refused
 				must.Equal(t, c.limit, time.Since(came))
@@ -332,6 +344,53 @@ func TestQueueWaitIsBounded(t *testing.T) {
 				}
 				requireEmpty(t, q)
 			})
+		})
+	}
+}
+
+// What a request has waited to read its token counts.
+func TestQueueWaitsAreOne(t *testing.T) {
+	inQueue(t, func(t *testing.T, q *queue) {
+		busy(q)
+		came := time.Now()
+		_, e := q.enter(t.Context(), &Claims{}, 3*time.Second)
+		must.ErrorIs(t, e, ErrOverloaded)
+		must.Equal(t, 7*time.Second, time.Since(came))
+
+		for range cap(q.reading) {
+			q.reading <- struct{}{}
+		}
+		time.AfterFunc(3*time.Second, q.haveRead)
+		waited, e := q.read(t.Context())
+		must.Nil(t, e)
+		must.Equal(t, 3*time.Second, waited)
+		came = time.Now()
+		_, e = q.read(t.Context())
+		must.ErrorIs(t, e, ErrOverloaded)
+		must.Equal(t, 10*time.Second, time.Since(came))
+		must.Equal(t, 2, q.running)
+		must.Zero(t, q.count())
+	})
+}
+
+// A few wrong signatures are a flood until enough right ones have come. Who comes then
+// is let in all the same.
+func TestQueueServesACrowdAfterAFewWrongSignatures(t *testing.T) {
+	for _, wrong := range []int{19, 20} {
+		inQueue(t, func(t *testing.T, q *queue) {
+			forge(q, wrong, wrong)
+			var crowd sync.WaitGroup
+			for range 21_000 { // more than one processor could check in 10 s
+				turn := q.arrive(subject(rand.Uint64()))
+				crowd.Go(func() {
+					must.Nil(t, turn.wait(t.Context(), 0))
+					turn.began = time.Now()
+					time.Sleep(500 * time.Microsecond)
+					turn.checkedAs(true)
+				})
+			}
+			crowd.Wait()
+			requireEmpty(t, q)
 		})
 	}
 }
@@ -352,7 +411,7 @@ func TestQueueWaitOfTheDisplacedIsBounded(t *testing.T) {
 				refused := make(chan *Error)
 				came := time.Now()
 				go func() {
-					_, e := q.enter(t.Context(), ann)
+					_, e := q.enter(t.Context(), ann, 0)
 					refused <- e
 				}()
 				time.Sleep(maxTurn - 1)
@@ -371,16 +430,17 @@ func TestQueueWaitOfTheDisplacedIsBounded(t *testing.T) {
 func TestQueueReadsAFewAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue()
-		atOnce, most := 32*runtime.NumCPU(), 30_000
+		atOnce, most := 32*runtime.GOMAXPROCS(0), 30_000
 		for range atOnce {
-			must.Nil(t, q.read(t.Context()))
+			_, e := q.read(t.Context())
+			must.Nil(t, e)
 		}
 		must.Zero(t, q.count())
 		var read, refused atomic.Int64
 		var crowd sync.WaitGroup
 		for range most + 50 {
 			crowd.Go(func() {
-				switch e := q.read(t.Context()); {
+				switch _, e := q.read(t.Context()); {
 				case e == nil:
 					read.Add(1)
 				default:
@@ -399,7 +459,8 @@ func TestQueueReadsAFewAtATime(t *testing.T) {
 		q.haveRead()
 		synctest.Wait()
 		must.EqualValues(t, 1, read.Load())
-		must.ErrorIs(t, q.read(ctx), context.Canceled)
+		_, e := q.read(ctx)
+		must.ErrorIs(t, e, context.Canceled)
 		must.Equal(t, most-1, q.count())
 		for range atOnce + most - 1 {
 			q.haveRead()
@@ -408,7 +469,8 @@ func TestQueueReadsAFewAtATime(t *testing.T) {
 		must.EqualValues(t, most, read.Load())
 		must.Zero(t, q.count())
 		for range 100 { // select chooses at random
-			must.Nil(t, q.read(ctx), "without a wait nothing looks at the context")
+			_, e = q.read(ctx)
+			must.Nil(t, e, "without a wait nothing looks at the context")
 			q.haveRead()
 		}
 	})
@@ -439,24 +501,80 @@ func TestGuardLeftBeforeTheTokenIsRead(t *testing.T) {
 	})
 }
 
-// The limit is one for all that wait: a crowd that has not been read sends away the last
-// of those that have.
+// The limit is one for all that wait. Tokens that have not been read may be anything:
+// they send away strangers, and not known subjects.
 func TestQueueLengthWithUnread(t *testing.T) {
 	inQueue(t, func(t *testing.T, q *queue) {
 		q.took = 0
 		busy(q)
-		first, second := q.arrive(1), q.arrive(2)
-		q.unread.Store(29_999)
+		q.known.add(0)
+		known, first, second := q.arrive(0), q.arrive(1), q.arrive(2)
+		q.unread.Store(29_998)
 		newest := q.arrive(3)
 		must.NotNil(t, sentAway(newest))
 		must.NotNil(t, sentAway(second))
 		must.Nil(t, sentAway(first))
 		must.Equal(t, 30_000, q.count())
 
-		q.unread.Store(30_001) // for a moment, when one too many comes
-		q.arrive(4)
+		q.unread.Add(1)
+		must.Nil(t, q.makeRoom())
 		must.NotNil(t, sentAway(first))
-		must.Equal(t, 30_001, q.count())
+		q.unread.Add(1)
+		must.ErrorIs(t, q.makeRoom(), ErrOverloaded)
+		must.Nil(t, sentAway(known))
+	})
+}
+
+// However many wait to be read, they are not kept waiting by signatures: until they have
+// been read it isn't known who they are.
+func TestReadingComesBeforeChecking(t *testing.T) {
+	processors(t, 1)
+	var q *queue
+	var checked atomic.Int64
+	unread := int64(-1)
+	g := newInside(t, func(cfg *Config) {
+		cfg.Check = func(context.Context, *Claims) error {
+			if checked.Add(1) == 1_000 {
+				unread = q.unread.Load()
+			}
+			return nil
+		}
+	})
+	q = g.verifier.signatures
+	var crowd sync.WaitGroup
+	begin := make(chan struct{})
+	for range 2_000 {
+		token := g.mint()
+		crowd.Go(func() {
+			<-begin
+			_, err := g.Verify(t.Context(), token)
+			must.NoError(t, err)
+		})
+	}
+	close(begin)
+	crowd.Wait()
+	must.Zero(t, unread, "when half of them had been let in")
+}
+
+// A panic in the caller's clock leaves all places free.
+func TestQueueAndAPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var panics atomic.Bool
+		g := newInside(t, func(cfg *Config) {
+			now := cfg.Now
+			cfg.Now = func() time.Time {
+				if panics.Load() {
+					panic("of a test")
+				}
+				return now()
+			}
+		})
+		synctest.Wait() // or it could be the fetching goroutine's panic
+		panics.Store(true)
+		must.Panics(t, func() { _, _ = g.Verify(t.Context(), g.token) })
+		panics.Store(false)
+		must.Empty(t, g.verifier.signatures.reading)
+		requireEmpty(t, g.verifier.signatures)
 	})
 }
 
@@ -510,7 +628,7 @@ func TestQueueServesACrowdWithAClump(t *testing.T) {
 			for range n {
 				turn := q.arrive(subject(rand.Uint64()))
 				crowd.Go(func() {
-					must.Nil(t, turn.wait(t.Context()))
+					must.Nil(t, turn.wait(t.Context(), 0))
 					turn.began = time.Now()
 					time.Sleep(500 * time.Microsecond)
 					turn.checkedAs(correct)
@@ -564,6 +682,27 @@ func TestQueueRefusesEarly(t *testing.T) {
 	})
 }
 
+// In a flood a processor less is at work.
+func TestQueueRetryAfterInAFlood(t *testing.T) {
+	for wrong, want := range map[int]time.Duration{0: 11 * time.Second, 100: 21 * time.Second} {
+		inQueue(t, func(t *testing.T, q *queue) {
+			forge(q, wrong, wrong)
+			q.took = time.Millisecond
+			busy(q)
+			for i := range subject(10_000) {
+				q.arrive(i)
+			}
+			longest := time.Duration(0)
+			for range 1_000 {
+				q.mu.Lock()
+				longest = max(longest, q.refusal(nil).RetryAfter)
+				q.mu.Unlock()
+			}
+			must.Equal(t, want, longest)
+		})
+	}
+}
+
 func TestQueueRetryAfterIsBounded(t *testing.T) {
 	inQueue(t, func(t *testing.T, q *queue) {
 		q.took = time.Hour
@@ -593,13 +732,15 @@ func TestQueueEstimates(t *testing.T) {
 		q.took = 6_400
 		q.arrive(1).checkedAs(true) // which began in year 1
 		must.EqualValues(t, 6_501, q.took)
-		turn, e := q.enter(t.Context(), &Claims{})
+		turn, e := q.enter(t.Context(), &Claims{}, 0)
 		must.Nil(t, e)
-		turn.checkedAs(false)
+		turn.checkedAs(true)
+		must.EqualValues(t, 6_399, q.took)
+		q.arrive(1).checkedAs(false) // a signature may be wrong at the first look
 		must.EqualValues(t, 6_399, q.took)
 
 		check := func(d time.Duration) {
-			turn, e := q.enter(t.Context(), &Claims{})
+			turn, e := q.enter(t.Context(), &Claims{}, 0)
 			must.Nil(t, e)
 			time.Sleep(d)
 			turn.checkedAs(true)
@@ -640,7 +781,7 @@ func TestQueueLeftByItsWaiter(t *testing.T) {
 				ctx, cancel := end(t.Context())
 				result := make(chan *Error, 1)
 				go func() {
-					_, e := q.enter(ctx, claims)
+					_, e := q.enter(ctx, claims, 0)
 					result <- e
 				}()
 				synctest.Wait()
@@ -671,7 +812,7 @@ func TestQueueCallsAtTheLastMoment(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 100 { // select chooses at random
-		turn, e := q.enter(ctx, &Claims{})
+		turn, e := q.enter(ctx, &Claims{}, 0)
 		must.Nil(t, e)
 		turn.leave()
 	}
@@ -692,7 +833,7 @@ func TestQueueLeaksNothing(t *testing.T) {
 			all.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), patience*time.Millisecond)
 				defer cancel()
-				turn, e := q.enter(ctx, claims)
+				turn, e := q.enter(ctx, claims, 0)
 				if e != nil {
 					return
 				}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/logtoguard/logtoguard/internal/safetext"
 )
@@ -75,9 +76,21 @@ func (v *verifier) recheck(claims *Claims) *Error {
 	return nil
 }
 
-// judge runs cheap checks first and the signature last. It fills in seen as it learns
-// what the token says of itself.
+// judge judges a token, unless the queue has no time for it and somebody else's request
+// has brought it in the meantime.
 func (v *verifier) judge(ctx context.Context, token string, seen *about) (*Claims, *Error) {
+	claims, e := v.judgeNew(ctx, token, seen)
+	if e != nil && e.sentinel == ErrOverloaded && ctx.Err() == nil {
+		if cached := v.cached(token); cached != nil {
+			return cached, nil
+		}
+	}
+	return claims, e
+}
+
+// judgeNew runs cheap checks first and the signature last. It fills in seen as it learns
+// what the token says of itself.
+func (v *verifier) judgeNew(ctx context.Context, token string, seen *about) (*Claims, *Error) {
 	switch {
 	case v.keys.Closed():
 		return nil, guardClosed.because(nil)
@@ -85,11 +98,11 @@ func (v *verifier) judge(ctx context.Context, token string, seen *about) (*Claim
 		return nil, noToken.because(nil)
 	}
 	v.tokens.misses.Add(1)
-	if e := v.signatures.read(ctx); e != nil {
+	waited, e := v.signatures.read(ctx)
+	if e != nil {
 		return nil, e
 	}
 	t, h, claims, e := v.read(token, seen)
-	v.signatures.haveRead()
 	if e != nil {
 		return nil, e
 	}
@@ -99,11 +112,12 @@ func (v *verifier) judge(ctx context.Context, token string, seen *about) (*Claim
 	if claims.key.Algorithm() != h.algorithm {
 		return nil, algorithmOfKey.because(nil)
 	}
-	return v.checkSignature(ctx, token, t, claims)
+	return v.checkSignature(ctx, token, t, claims, waited)
 }
 
-// read parses a token and judges what it says.
+// read parses a token and judges what it says. The queue has let it.
 func (v *verifier) read(compact string, seen *about) (t token, h header, claims *Claims, e *Error) {
+	defer v.signatures.haveRead()
 	if t, e = parseToken(compact); e != nil {
 		return
 	}
@@ -121,18 +135,17 @@ func (v *verifier) read(compact string, seen *about) (t token, h header, claims 
 // checkSignature checks the signature when it is the request's turn, and remembers
 // the token. Requests that bring the same new token at once each check it, except
 // those whose turn comes after the first has succeeded.
-func (v *verifier) checkSignature(ctx context.Context, token string, t token, claims *Claims) (*Claims, *Error) {
-	turn, e := v.signatures.enter(ctx, claims)
-	switch {
-	case e == nil:
-		defer turn.leave()
-	case ctx.Err() != nil:
+func (v *verifier) checkSignature(ctx context.Context, token string, t token, claims *Claims, waited time.Duration) (*Claims, *Error) {
+	turn, e := v.signatures.enter(ctx, claims, waited)
+	if e != nil {
 		return nil, e
 	}
+	defer turn.leave()
 	if cached := v.cached(token); cached != nil {
 		return cached, nil
 	}
-	if e != nil {
+	// What was right when the token came may have ended while it waited.
+	if e := v.recheck(claims); e != nil {
 		return nil, e
 	}
 	v.signaturesChecked.Add(1)
@@ -140,10 +153,6 @@ func (v *verifier) checkSignature(ctx context.Context, token string, t token, cl
 	turn.checked(correct)
 	if !correct {
 		return nil, wrongSignature.because(nil)
-	}
-	// What was right when the token came may have ended while it waited.
-	if e := v.recheck(claims); e != nil {
-		return nil, e
 	}
 	v.tokens.put(token, claims)
 	return claims, nil

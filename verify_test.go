@@ -116,6 +116,7 @@ func TestJudgedAgainAfterTheQueue(t *testing.T) {
 			stats, err := queued(t, c.change)
 			require.ErrorIs(t, err, c.reason)
 			require.Zero(t, stats.TokenCacheEntries)
+			require.Zero(t, stats.Verifications, "its signature doesn't matter any more")
 		})
 	}
 }

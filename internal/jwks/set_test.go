@@ -239,6 +239,7 @@ func TestRequestsThatWaitForKeysAreBounded(t *testing.T) {
 					require.ErrorIs(t, <-result, logtoguard.ErrKeysUnavailable)
 				}
 				require.Equal(t, 5*time.Second, time.Since(begin))
+				require.Zero(t, guard.Stats().WaitingForKeys)
 				s.Logto.Disturb(nil)
 				time.Sleep(guardtest.LongestBackOff)
 				unknown(t, guard, token, 0)
