@@ -51,7 +51,10 @@ func HasIssuerPath(value string) bool {
 // nothing that may hold a password.
 func Parse(field, value, example string, insecureHTTP bool) (*url.URL, error) {
 	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || strings.ContainsAny(value, " \t\r\n") {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || hasOddHost(u) || strings.ContainsAny(value, " \t\r\n") {
+		if strings.Count(value, ":") > 2 {
+			example += ", and IPv6 in brackets"
+		}
 		return nil, fmt.Errorf("%s is not an http(s) URL: write it like %s", field, example)
 	}
 	var faults []error
@@ -61,7 +64,8 @@ func Parse(field, value, example string, insecureHTTP bool) (*url.URL, error) {
 	if strings.Contains(value, "#") {
 		faults = append(faults, fmt.Errorf("%s has a fragment: leave out what follows the #", field))
 	}
-	if strings.ContainsFunc(value, func(r rune) bool { return r < '!' || r > '~' }) {
+	// Host too: url.Parse decodes it.
+	if strings.ContainsFunc(value+u.Host, func(r rune) bool { return r < '!' || r > '~' }) {
 		faults = append(faults, fmt.Errorf("%s has characters that addresses are sent without: write its host in punycode, and the rest percent-encoded", field))
 	}
 	if isOddAddress(u) {
@@ -85,6 +89,12 @@ func IsConfidential(u *url.URL) bool {
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// hasOddHost reports whether a host is one that url.Parse takes, and no other parser:
+// with such a character, with two ports, or IPv6 without brackets (up to Go 1.25).
+func hasOddHost(u *url.URL) bool {
+	return !strings.HasPrefix(u.Host, "[") && (strings.ContainsAny(u.Host, "[]<>\"%") || strings.Contains(u.Hostname(), ":"))
 }
 
 // isOddAddress reports whether a host is an IP address, or a port a number, in a form

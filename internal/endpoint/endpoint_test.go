@@ -58,6 +58,20 @@ func TestNormalizeAsLogtoDoes(t *testing.T) {
 		"https://[::g]":                                     "",
 		"https://[::192.0.02.1]":                            "",
 
+		"https://2001:db8::1":           "",
+		"https://::":                    "",
+		"https://::1":                   "",
+		"http://::1:3001":               "",
+		"https://localhost::3001":       "",
+		"https://logto.example::":       "",
+		"https://logto.example:443:443": "",
+		"https://a]":                    "",
+		"https://a[b":                   "",
+		"https://logto.example%80":      "",
+		"https://logto.example%25":      "",
+		"https://b%C3%BCcher.example":   "", // xn--bcher-kva.example there
+		"https://a!$&'()*+,;=b":         "https://a!$&'()*+,;=b",
+
 		"https://192.0.2.1":    "https://192.0.2.1",
 		"https://192.0.2.1.":   "", // the rest of these is read in several ways
 		"https://192.0.2.01":   "",
@@ -94,6 +108,8 @@ func TestAdvice(t *testing.T) {
 	for value, advice := range map[string]string{
 		"https://010.0.0.1":         "four decimal numbers without leading zeros",
 		"https://[fe80::1%25eth0]":  "IPv6 without a zone",
+		"https://2001:db8::1":       "IPv6 in brackets",
+		"https://b%C3%BC.example":   "punycode",
 		"https://logto.example/a|b": "percent-encoded",
 		`https://logto.example\a`:   "write it like",
 	} {
