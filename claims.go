@@ -238,5 +238,3 @@ func ClaimsFromContext(ctx context.Context) (*Claims, bool) {
 func ContextWithClaims(ctx context.Context, c *Claims) context.Context {
 	return context.WithValue(ctx, claimsKey{}, c)
 }
-
-func isOneScope(s string) bool { return s != "" && !strings.Contains(s, " ") }

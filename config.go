@@ -14,6 +14,7 @@ import (
 
 	"github.com/logtoguard/logtoguard/internal/clock"
 	"github.com/logtoguard/logtoguard/internal/endpoint"
+	"github.com/logtoguard/logtoguard/internal/strict"
 )
 
 // Config says whose tokens are accepted, and for which API. Endpoint and
@@ -45,7 +46,8 @@ type Config struct {
 	// holds them here. Logto puts the permissions that a user holds in any
 	// organization into the user's plain tokens too. Default: none, which is not the
 	// strict choice: RequireScope without RequireOrganization then lets in users who
-	// hold the permission in some organization.
+	// hold the permission in some organization. A scope with white space or a
+	// character that does not print is a fault.
 	OrganizationScopes []string
 
 	// JWKSURL is where the keys are fetched. Default: Endpoint + "/oidc/jwks".
@@ -210,8 +212,8 @@ func (f *faults) audience(audience []string, organizationTokens bool) {
 	}
 	for i, indicator := range audience {
 		switch {
-		case indicator == "" || strings.ContainsAny(indicator, " \t\r\n"):
-			f.add("Audience[%d] is empty or has white space: write the resource indicator as registered in Logto, such as https://shopping.api", i)
+		case !strict.IsName(indicator):
+			f.add("Audience[%d] is empty, or has white space or a character that does not print: write the resource indicator as registered in Logto, such as https://shopping.api", i)
 		case strings.HasPrefix(indicator, organizationPrefix):
 			f.add("Audience[%d] is the audience of an organization: set OrganizationTokens instead, which accepts those of all organizations, and name the one being served with RequireOrganization", i)
 		}
@@ -220,8 +222,8 @@ func (f *faults) audience(audience []string, organizationTokens bool) {
 
 func (f *faults) scopes(field string, scopes []string) {
 	for i, scope := range scopes {
-		if !isOneScope(scope) {
-			f.add("%s[%d] is empty or has a space: give each scope as a string of its own", field, i)
+		if !strict.IsName(scope) {
+			f.add("%s[%d] is empty, or has a space or a character that does not print: give each scope as a string of its own", field, i)
 		}
 	}
 }

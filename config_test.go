@@ -47,10 +47,14 @@ var configFaults = []struct {
 	{"keys by http", func(c *logtoguard.Config) { c.JWKSURL = "http://logto/oidc/jwks" }, []string{"JWKSURL", "InsecureHTTP"}},
 	{"no audience", func(c *logtoguard.Config) { c.Audience = nil }, []string{"Audience is empty", guardtest.Shopping}},
 	{"an empty audience", func(c *logtoguard.Config) { c.Audience = []string{guardtest.Shopping, ""} }, []string{"Audience[1]", guardtest.Shopping}},
+	{"an audience with a byte order mark", func(c *logtoguard.Config) { c.Audience = []string{"\ufeff" + guardtest.Shopping} }, []string{"Audience[0]", guardtest.Shopping}},
 	{"an audience with a space", func(c *logtoguard.Config) { c.Audience = []string{guardtest.Shopping + " "} }, []string{"Audience[0]", guardtest.Shopping}},
 	{"audience and organization tokens", func(c *logtoguard.Config) { c.OrganizationTokens = true }, []string{"Audience", "OrganizationTokens"}},
 	{"an organization as audience", func(c *logtoguard.Config) { c.Audience = []string{"urn:logto:organization:acme"} }, []string{"Audience[0]", "OrganizationTokens"}},
 	{"an empty organization scope", func(c *logtoguard.Config) { c.OrganizationScopes = []string{"read:orders", ""} }, []string{"OrganizationScopes[1]", "a string of its own"}},
+	{"organization scopes that no token's scope can equal", func(c *logtoguard.Config) {
+		c.OrganizationScopes = []string{"read:orders\n", "\tread:orders", "\ufeffread:orders", "read:orders\u00a0", "read:\u200borders"}
+	}, []string{"OrganizationScopes[0]", "OrganizationScopes[1]", "OrganizationScopes[2]", "OrganizationScopes[3]", "OrganizationScopes[4] is empty, or has a space or a character that does not print"}},
 	{"organization scopes in one string", func(c *logtoguard.Config) { c.OrganizationScopes = []string{"read:orders write:orders"} }, []string{"OrganizationScopes[0]", "a string of its own"}},
 	{"organization scopes and tokens", func(c *logtoguard.Config) {
 		c.Audience, c.OrganizationTokens, c.OrganizationScopes = nil, true, []string{"read:orders"}

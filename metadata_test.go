@@ -259,7 +259,7 @@ func TestMetadataFaults(t *testing.T) {
 		{"documentation with a password", logtoguard.Config{Audience: api, Metadata: m(func(m *logtoguard.Metadata) { m.Documentation = "https://u:secret@docs.example" })}, []string{"Metadata.Documentation holds a user name or password"}},
 		{"documentation", logtoguard.Config{Audience: api, Metadata: m(func(m *logtoguard.Metadata) { m.Documentation = "see wiki" })}, []string{"Metadata.Documentation is not an http(s) URL"}},
 		{"scopes in one string, and none", logtoguard.Config{Audience: api, Metadata: m(func(m *logtoguard.Metadata) { m.Scopes = []string{"read", "a b", ""} })},
-			[]string{"Metadata.Scopes[1] is empty or has a space", "Metadata.Scopes[2] is empty or has a space"}},
+			[]string{"Metadata.Scopes[1] is empty, or has a space", "Metadata.Scopes[2] is empty, or has a space"}},
 		{"with other faults", logtoguard.Config{Metadata: at("x")}, []string{"Audience is empty", "Metadata needs a resource indicator"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -3,6 +3,8 @@ package logtoguard
 import (
 	"net/http"
 	"slices"
+
+	"github.com/logtoguard/logtoguard/internal/strict"
 )
 
 // RequireScope lets a request through whose token holds all of the scopes; else
@@ -11,7 +13,8 @@ import (
 // [Config].OrganizationScopes. A request without claims,
 // because no guard ran before, is answered 401, and the mistake is logged.
 //
-// It panics on no scope, an empty one, or one with a space.
+// It panics on no scope, an empty one, or one with a space or a character that does
+// not print.
 func RequireScope(scopes ...string) func(http.Handler) http.Handler {
 	scopes = checkedScopes("RequireScope", scopes)
 	return routeCheck(func(_ *http.Request, c *Claims) (*Claims, error) {
@@ -97,8 +100,8 @@ func checkedScopes(name string, scopes []string) []string {
 		panic("logtoguard: " + name + ": no scope")
 	}
 	for _, scope := range scopes {
-		if !isOneScope(scope) {
-			panic("logtoguard: " + name + ": a scope is empty or has a space: give each scope as a string of its own")
+		if !strict.IsName(scope) {
+			panic("logtoguard: " + name + ": a scope is empty, or has a space or a character that does not print: give each scope as a string of its own")
 		}
 	}
 	return slices.Clone(scopes)

@@ -111,7 +111,7 @@ func TestRouteChecksCopyScopes(t *testing.T) {
 
 func TestRouteChecksPanicAtWiring(t *testing.T) {
 	for name, scopes := range map[string][]string{
-		"none": {}, "empty": {""}, "empty among others": {"a", ""}, "space": {"a b"}, "leading space": {" a"},
+		"none": {}, "empty": {""}, "empty among others": {"a", ""}, "space": {"a b"}, "leading space": {" a"}, "line break": {"a\n"}, "byte order mark": {"\ufeffa"},
 	} {
 		require.Panics(t, func() { logtoguard.RequireScope(scopes...) }, name)
 		require.Panics(t, func() { logtoguard.RequireAnyScope(scopes...) }, name)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/logtoguard/logtoguard/internal/endpoint"
+	"github.com/logtoguard/logtoguard/internal/strict"
 )
 
 // Config says which application asks for which token. It doesn't show AppSecret when
@@ -104,9 +105,14 @@ func (cfg Config) check() (string, error) {
 			add("%s has characters that don't print or are not ASCII, such as a byte order mark: write it as Logto shows it", field[0])
 		}
 	}
+	for _, field := range [][2]string{{"Resource", cfg.Resource}, {"OrganizationID", cfg.OrganizationID}} {
+		if name := strings.TrimSpace(field[1]); name != "" && !strict.IsName(name) {
+			add("%s has a space or a character that does not print, such as a byte order mark: write it as Logto shows it", field[0])
+		}
+	}
 	for i, scope := range cfg.Scopes {
-		if scope == "" || strings.ContainsFunc(scope, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-			add("Scopes[%d] is empty or has white space: write each scope as an element of its own, such as read:products", i)
+		if !strict.IsName(scope) {
+			add("Scopes[%d] is empty, or has a space or a character that does not print: write each scope as an element of its own, such as read:products", i)
 		}
 	}
 	if err := errors.Join(faults...); err != nil {

@@ -22,8 +22,8 @@ func TestNewReportsEveryFault(t *testing.T) {
 AppID is empty: set it to the application's ID in Logto
 AppSecret is empty: set it to a secret of the application in Logto
 Resource is empty: set it to the API's resource indicator in Logto, such as https://shopping.api, or set OrganizationID
-Scopes[1] is empty or has white space: write each scope as an element of its own, such as read:products
-Scopes[2] is empty or has white space: write each scope as an element of its own, such as read:products`, err.Error())
+Scopes[1] is empty, or has a space or a character that does not print: write each scope as an element of its own, such as read:products
+Scopes[2] is empty, or has a space or a character that does not print: write each scope as an element of its own, such as read:products`, err.Error())
 }
 
 func TestNewFaults(t *testing.T) {
@@ -52,7 +52,12 @@ func TestNewFaults(t *testing.T) {
 		{"a space within the secret", func(c *m2m.Config) { c.AppSecret = "a " + appSecret }, ""},
 		{"a space before the resource", func(c *m2m.Config) { c.Resource = " " + shopping }, "Resource has white space around it"},
 		{"a space after the organization", func(c *m2m.Config) { c.OrganizationID = "acme " }, "OrganizationID has white space around it"},
-		{"a line break in a scope", scopes("read:products\n"), "Scopes[0] is empty or has white space"},
+		{"a byte order mark before the resource", func(c *m2m.Config) { c.Resource = "\ufeff" + shopping }, "Resource has a space or a character that does not print"},
+		{"a zero-width space in the organization", func(c *m2m.Config) { c.OrganizationID = "ac\u200bme" }, "OrganizationID has a space or a character that does not print"},
+		{"names that are not ASCII", func(c *m2m.Config) { c.Resource, c.Scopes = "https://bücher.example", []string{"読む"} }, ""},
+		{"a byte order mark before a scope", scopes("\ufeffread:products"), "Scopes[0] is empty, or has a space or a character that does not print"},
+		{"a zero-width space in a scope", scopes("read:\u200bproducts"), "Scopes[0] is empty, or has a space or a character that does not print"},
+		{"a line break in a scope", scopes("read:products\n"), "Scopes[0] is empty, or has a space"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cfg := m2m.Config{Endpoint: "https://logto.example", AppID: "manager", AppSecret: appSecret, Resource: shopping}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -194,6 +195,13 @@ var token68 = func() (allowed [256]bool) {
 func DeltaSeconds(value string) time.Duration {
 	seconds, _ := strconv.ParseUint(value, 10, 31)
 	return time.Duration(seconds) * time.Second
+}
+
+// IsName reports whether s can be the name of a scope, a resource or an organization:
+// nothing in it is white space or invisible. RFC 6749, section 3.3, allows only ASCII in
+// scopes, but permissions in Logto may have any letters.
+func IsName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r == ' ' || r == utf8.RuneError || !unicode.IsPrint(r) })
 }
 
 // IsAlphanumeric reports whether c is an ASCII letter or digit.

@@ -139,6 +139,15 @@ func TestIsToken68(t *testing.T) {
 	}
 }
 
+func TestIsName(t *testing.T) {
+	for _, text := range []string{"a", "read:orders", "https://shopping.api/read", "!~", `a"\`, "заказы:читать", "読む", "e\u0301", "🛒"} {
+		assert.True(t, IsName(text), "%q", text)
+	}
+	for _, text := range []string{"", " ", "a b", "a\n", "\ta", "a\r", "a\x00", "a\x7f", "\ufeffa", "a\u00a0", "a\u200b", "a\u2028", "a\u3000", "a\u00ad", "a\u202e", "a\xff"} {
+		assert.False(t, IsName(text), "%q", text)
+	}
+}
+
 func TestDeltaSeconds(t *testing.T) {
 	for value, want := range map[string]time.Duration{
 		"1": time.Second, "060": time.Minute, "2147483647": math.MaxInt32 * time.Second,
