@@ -3,7 +3,9 @@ package logtotest
 import (
 	"encoding/base64"
 	"encoding/json"
+	"math"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -17,6 +19,8 @@ const (
 	maxPageSize     = 100
 )
 
+var applicationTypes = []string{"Native", "SPA", "Traditional", machineToMachine, "Protected", "SAML"}
+
 // serveApplications is the Management API's list of applications, the newest first, for holders of a token of that API.
 func (s *Server) serveApplications(w http.ResponseWriter, r *http.Request) {
 	if !s.authorizeManagement(w, r) {
@@ -28,16 +32,26 @@ func (s *Server) serveApplications(w http.ResponseWriter, r *http.Request) {
 		Type string `json:"type"`
 	}
 	query := r.URL.Query()
+	offset, limit, ok := pageOf(query)
+	switch {
+	case !ok:
+		writeError(w, r, http.StatusBadRequest, "guard.invalid_pagination")
+		return
+	case slices.ContainsFunc(query["types"], func(t string) bool { return !slices.Contains(applicationTypes, t) }):
+		writeJSON(w, r, http.StatusBadRequest, map[string]string{"code": "guard.invalid_input", "message": "The request query is invalid."})
+		return
+	case slices.Contains(query["search"], "") || len(query["search"]) > 1:
+		writeJSON(w, r, http.StatusInternalServerError, map[string]string{"message": "Internal server error."})
+		return
+	}
 	list := []application{} // never null
 	for _, id := range slices.Backward(s.directory.applications) {
 		if isLike(id, query.Get("search")) && (!query.Has("types") || slices.Contains(query["types"], machineToMachine)) {
 			list = append(list, application{ID: id, Name: id, Type: machineToMachine})
 		}
 	}
-	list, ok := paginate(w, r, list)
-	if !ok {
-		writeError(w, r, http.StatusBadRequest, "guard.invalid_pagination")
-		return
+	if query.Get("page")+query.Get("page_size") != "" {
+		list = paginate(w, r, list, offset, limit)
 	}
 	writeJSON(w, r, http.StatusOK, list)
 }
@@ -56,19 +70,35 @@ func isLike(text, pattern string) bool {
 	return like || pattern == ""
 }
 
-// paginate returns the page of a list that the query asks for, with links to others in the header (RFC 8288); without
-// page and page_size, the whole list.
-func paginate[T any](w http.ResponseWriter, r *http.Request, list []T) ([]T, bool) {
-	query := r.URL.Query()
+// pageOf is the part of a list that a query asks for. Where that is not whole, or too far for a database, Logto fails.
+func pageOf(query url.Values) (offset, limit int, ok bool) {
 	number, okNumber := positive(query["page"], 1)
 	size, okSize := positive(query["page_size"], defaultPageSize)
-	if !okNumber || !okSize || size > maxPageSize {
-		return nil, false
+	start := (number - 1) * size
+	ok = okNumber && okSize && size <= maxPageSize && size == math.Trunc(size) && start >= 0 && start < 1<<63 && start == math.Trunc(start)
+	if !ok {
+		return 0, 0, false
 	}
-	if query.Get("page")+query.Get("page_size") == "" {
-		return list, true
+	return int(start), int(size), true
+}
+
+// positive reads a number above zero as JavaScript does: 1e1, 0x1 and 1.0 are numbers. Two values are none.
+func positive(values []string, absent float64) (n float64, ok bool) {
+	text := strings.Join(values, ",")
+	if text == "" {
+		return absent, true
 	}
-	last := max(1, (len(list)+size-1)/size)
+	text = strings.TrimSpace(text)
+	if strings.HasPrefix(strings.ToLower(text), "0x") {
+		text += "p0" // which ParseFloat asks for
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	return n, err == nil && n > 0 && !strings.Contains(text, "_")
+}
+
+// paginate returns a part of a list, with links to others in the header (RFC 8288).
+func paginate[T any](w http.ResponseWriter, r *http.Request, list []T, offset, limit int) []T {
+	number, last := offset/limit+1, max(1, (len(list)+limit-1)/limit)
 	h := w.Header()
 	h.Set("Total-Number", strconv.Itoa(len(list)))
 	h.Add("Link", pageLink(r, 1, "first"))
@@ -79,18 +109,8 @@ func paginate[T any](w http.ResponseWriter, r *http.Request, list []T) ([]T, boo
 	if number < last {
 		h.Add("Link", pageLink(r, number+1, "next"))
 	}
-	start := min(min(number-1, last)*size, len(list))
-	return list[start:min(start+size, len(list))], true
-}
-
-// positive reads a number above zero. Two values are none.
-func positive(values []string, absent int) (n int, ok bool) {
-	text := strings.Join(values, ",")
-	if text == "" {
-		return absent, true
-	}
-	n, err := strconv.Atoi(text)
-	return n, err == nil && n > 0
+	start := min(offset, len(list))
+	return list[start:min(start+limit, len(list))]
 }
 
 // pageLink is the request's own address with another page in it, and without /api, which Logto forgets.
@@ -110,8 +130,8 @@ func pageLink(r *http.Request, number int, relation string) string {
 // authorizeManagement reports whether a request may use the Management API, and refuses it if not.
 func (s *Server) authorizeManagement(w http.ResponseWriter, r *http.Request) bool {
 	header := r.Header.Get("Authorization")
-	token, ok := strings.CutPrefix(header, "Bearer") // in this case only
-	claims, valid := s.open(strings.TrimPrefix(token, " "))
+	token, ok := strings.CutPrefix(header, "Bearer")    // in this case only
+	claims, valid := s.open(token[min(1, len(token)):]) // Logto drops what follows Bearer, a space or not
 	switch {
 	case header == "":
 		writeError(w, r, http.StatusUnauthorized, "auth.authorization_header_missing")

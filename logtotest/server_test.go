@@ -81,6 +81,7 @@ func TestManagementAuthorization(t *testing.T) {
 		"another case":         {"bearer " + token, 401, otherType},
 		"nothing after Bearer": {"Bearer ", 401, unauthorized},
 		"an opaque token":      {"Bearer opaque", 401, unauthorized},
+		"no space":             {"Bearer" + token, 401, unauthorized},
 		"without a scope":      {"Bearer " + s.Mint(logtotest.Token{Audience: managementAPI}), 403, forbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -112,11 +113,16 @@ func TestPages(t *testing.T) {
 		ids   []string
 		links []string
 	}{
-		"?page=1":                 {[]string{"no-role", "console", "reader", "shop"}, links("page=1", "first", "page=1", "last")},
-		"?page_size=3":            {[]string{"no-role", "console", "reader"}, links("page_size=3&page=1", "first", "page_size=3&page=2", "last", "page_size=3&page=2", "next")},
-		"?page=2&page_size=3":     {[]string{"shop"}, links("page=1&page_size=3", "first", "page=2&page_size=3", "last", "page=1&page_size=3", "prev")},
-		"?a=b&page=2&page_size=1": {[]string{"console"}, links("a=b&page=1&page_size=1", "first", "a=b&page=4&page_size=1", "last", "a=b&page=1&page_size=1", "prev", "a=b&page=3&page_size=1", "next")},
-		"?page=9223372036854775807&page_size=100": {nil, links("page=1&page_size=100", "first", "page=1&page_size=100", "last", "page=9223372036854775806&page_size=100", "prev")},
+		"?page=1":                            {[]string{"no-role", "console", "reader", "shop"}, links("page=1", "first", "page=1", "last")},
+		"?page_size=3":                       {[]string{"no-role", "console", "reader"}, links("page_size=3&page=1", "first", "page_size=3&page=2", "last", "page_size=3&page=2", "next")},
+		"?page=2&page_size=3":                {[]string{"shop"}, links("page=1&page_size=3", "first", "page=2&page_size=3", "last", "page=1&page_size=3", "prev")},
+		"?a=b&page=2&page_size=1":            {[]string{"console"}, links("a=b&page=1&page_size=1", "first", "a=b&page=4&page_size=1", "last", "a=b&page=1&page_size=1", "prev", "a=b&page=3&page_size=1", "next")},
+		"?page=90071992547409&page_size=100": {nil, links("page=1&page_size=100", "first", "page=1&page_size=100", "last", "page=90071992547408&page_size=100", "prev")},
+		"?page=1e0":                          {[]string{"no-role", "console", "reader", "shop"}, links("page=1", "first", "page=1", "last")},
+		"?page=0X2&page_size=3":              {[]string{"shop"}, links("page=1&page_size=3", "first", "page=2&page_size=3", "last", "page=1&page_size=3", "prev")},
+		"?page=%201":                         {[]string{"no-role", "console", "reader", "shop"}, links("page=1", "first", "page=1", "last")},
+		"?page=1&page_size=3.0":              {[]string{"no-role", "console", "reader"}, links("page=1&page_size=3.0", "first", "page=2&page_size=3.0", "last", "page=2&page_size=3.0", "next")},
+		"?page=1.5&page_size=2":              {[]string{"console", "reader"}, links("page=1&page_size=2", "first", "page=2&page_size=2", "last", "page=2&page_size=2", "next")},
 	} {
 		t.Run(query, func(t *testing.T) {
 			resp := get(t, s.URL()+path+query, "Authorization", token)
@@ -141,11 +147,37 @@ func TestPages(t *testing.T) {
 			require.Empty(t, resp.Header.Values("Link"))
 		})
 	}
-	for _, query := range []string{"?page=0", "?page=-1", "?page=x", "?page=1&page=2", "?page_size=0", "?page_size=101", "?page_size=x"} {
+	for _, query := range []string{"?page=0", "?page=-1", "?page=x", "?page=1&page=2", "?page_size=0", "?page_size=101", "?page_size=x", "?page=%20", "?page=1_0", "?page=0x1p0", "?page=0&types=Nope"} {
 		t.Run("no page "+query, func(t *testing.T) {
 			resp := get(t, s.URL()+path+query, "Authorization", token)
 			require.Equal(t, 400, resp.StatusCode)
 			require.Equal(t, map[string]any{"code": "guard.invalid_pagination", "message": "The request pagination value is invalid."}, resp.decode(t))
+		})
+	}
+}
+
+func TestFiltersThatLogtoRefuses(t *testing.T) {
+	s := start(t, tenant())
+	token := "Bearer " + s.Mint(logtotest.Token{Audience: managementAPI, Scopes: []string{"all"}})
+	guard := map[string]any{"code": "guard.invalid_input", "message": "The request query is invalid."}
+	fault := map[string]any{"message": "Internal server error."}
+	for query, tt := range map[string]struct {
+		status int
+		body   map[string]any
+	}{
+		"?types=Nope":                        {400, guard},
+		"?types=":                            {400, guard},
+		"?types=MachineToMachine&types=Nope": {400, guard},
+		"?types=Nope&search=":                {400, guard},
+		"?page=1&types=Nope":                 {400, guard},
+		"?search=":                           {500, fault},
+		"?search=a&search=b":                 {500, fault},
+	} {
+		t.Run(query, func(t *testing.T) {
+			resp := get(t, s.URL()+"/api/applications"+query, "Authorization", token)
+			require.Equal(t, tt.status, resp.StatusCode)
+			require.Equal(t, tt.body, resp.decode(t))
+			require.Empty(t, resp.Header.Values("Link"))
 		})
 	}
 }
