@@ -69,6 +69,7 @@ func TestDemoIsForThisMachineOnly(t *testing.T) {
 		}{
 			"itself":          {"127.0.0.1:" + ask.port, "", "", false},
 			"by name":         {"localhost:" + ask.port, "", "none", false},
+			"in capitals":     {"LOCALHOST:" + ask.port, "", "", false},
 			"by IPv6":         {"[::1]:" + ask.port, "", "", false},
 			"same origin":     {"127.0.0.1:" + ask.port, "http://127.0.0.1:" + ask.port, "same-origin", false},
 			"rebound name":    {"evil.example:" + ask.port, "http://evil.example:" + ask.port, "same-origin", true},

@@ -128,7 +128,7 @@ func TestSettingsThatAreRefused(t *testing.T) {
 }
 
 func TestLoopback(t *testing.T) {
-	for _, addr := range []string{"127.0.0.1:0", "127.8.8.8:80", "localhost:8080", "[::1]:8080"} {
+	for _, addr := range []string{"127.0.0.1:0", "127.8.8.8:80", "localhost:8080", "LocalHost:8080", "[::1]:8080"} {
 		require.NoError(t, wantLoopback("ADDR", addr, "127.0.0.1:8080"))
 	}
 }

@@ -103,7 +103,7 @@ func wantLoopback(setting, addr, example string) error {
 // isLoopback reports whether a host is this machine by its very name.
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
 
 // wantResource asks of the stand-in's resource what metadata asks of one: a URL

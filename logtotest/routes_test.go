@@ -137,6 +137,7 @@ func TestHosts(t *testing.T) {
 			resp := do(t, r)
 			require.Equal(t, want, resp.StatusCode)
 			require.Equal(t, want == 200, strings.Contains(resp.body, "keys"))
+			require.Equal(t, want == 403, strings.Contains(resp.body, "set Tenant.Endpoint"))
 			require.Equal(t, before+1, s.Requests("/oidc/jwks"))
 		})
 	}

@@ -121,7 +121,7 @@ func (s *Server) handler() http.Handler {
 		fault := s.count(r.URL.Path)
 		switch {
 		case !s.hosts[canonicalHost(r.Host)]:
-			http.Error(w, "another name than this server's may be a website's: ask for "+s.url, http.StatusForbidden)
+			http.Error(w, "another name than this server's may be a website's: ask for "+s.url+", or set Tenant.Endpoint to the address that clients use", http.StatusForbidden)
 		case fault == nil:
 			healthy.ServeHTTP(w, r)
 		default:

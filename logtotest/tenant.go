@@ -23,7 +23,9 @@ type Tenant struct {
 	// The issuer is Endpoint + "/oidc". Default: the listener's URL.
 	Endpoint string
 
-	// Listener is what the server accepts on and closes in the end. Default: a free port on 127.0.0.1.
+	// Listener is what the server accepts on and closes in the end. Requests have to name its address,
+	// localhost, 127.0.0.1, [::1] or the host of Endpoint: if it listens on 0.0.0.0, set Endpoint to the address that
+	// clients use. Default: a free port on 127.0.0.1.
 	Listener net.Listener
 
 	// Now is the server's clock, time.Now by default.
