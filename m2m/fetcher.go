@@ -134,21 +134,13 @@ func headFault(response *http.Response) error {
 	return nil
 }
 
-// retryAfter returns for how long the answer asks to be left alone (RFC 9110, section
-// 10.2.3), within bounds: one odd answer must not stop a program for a day.
+// retryAfter returns for how long the answer asks to be left alone, within bounds: one
+// odd answer must not stop a program for a day.
 func retryAfter(response *http.Response, now time.Time) time.Duration {
 	if response.StatusCode != http.StatusTooManyRequests && response.StatusCode != http.StatusServiceUnavailable {
 		return 0
 	}
-	value := response.Header.Get("Retry-After")
-	if wait := strict.DeltaSeconds(value); wait > 0 {
-		return min(wait, maxRetryAfter)
-	}
-	date, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	return min(date.Sub(now), maxRetryAfter)
+	return min(strict.RetryAfter(response.Header.Get("Retry-After"), now), maxRetryAfter)
 }
 
 // judge makes a grant of the answer's body.

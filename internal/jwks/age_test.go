@@ -184,6 +184,8 @@ func TestRetryAfterOfTheIssuer(t *testing.T) {
 		{"300", 5 * time.Minute, 5 * time.Minute},
 		{"301", 5 * time.Minute, 5 * time.Minute},
 		{"99999999999999999999", 5 * time.Minute, 5 * time.Minute},
+		{"Fri, 31 Dec 2100 23:59:59 GMT", 5 * time.Minute, 5 * time.Minute},
+		{"Sat, 01 Jan 2000 00:00:00 GMT", time.Second, 2 * time.Second},
 		{"0", time.Second, 2 * time.Second},
 		{"-30", time.Second, 2 * time.Second},
 		{"soon", time.Second, 2 * time.Second},

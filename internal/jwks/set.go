@@ -17,6 +17,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/logtoguard/logtoguard/internal/strict"
 )
 
 const (
@@ -274,7 +276,7 @@ func (s *Set) refresh(old *state) *state {
 	}
 	if err != nil {
 		s.failures.Add(1)
-		next = old.failed(err, now, answer.retryAfter)
+		next = old.failed(err, now, strict.RetryAfter(answer.retryAfter, now))
 	} else {
 		next.pause = jittered(refreshInterval*9/10, refreshInterval/5)
 	}

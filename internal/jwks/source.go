@@ -42,7 +42,7 @@ func newSource(address string, given *http.Client) *source {
 type answer struct {
 	body       []byte        // the key set as it was sent
 	age        time.Duration // since the issuer gave it
-	retryAfter time.Duration // with a failure: when to ask again; 0: not said
+	retryAfter string        // with a failure: the header
 }
 
 // fetch asks once, for at most 5 s. It makes no conditional requests: an ETag would
@@ -75,7 +75,7 @@ func (s *source) get(ctx context.Context) (a answer, err error) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		a.retryAfter = strict.DeltaSeconds(response.Header.Get("Retry-After"))
+		a.retryAfter = response.Header.Get("Retry-After")
 		return a, fmt.Errorf("answered with status %d", response.StatusCode)
 	}
 	if a.age = strict.DeltaSeconds(response.Header.Get("Age")); a.age >= maxKeyAge {

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/maphash"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -195,6 +196,15 @@ var token68 = func() (allowed [256]bool) {
 func DeltaSeconds(value string) time.Duration {
 	seconds, _ := strconv.ParseUint(value, 10, 31)
 	return time.Duration(seconds) * time.Second
+}
+
+// RetryAfter returns how long an answer asks to be left alone (RFC 9110, section
+// 10.2.3), by delta-seconds or by a date: zero if it does not say, or the date is over.
+func RetryAfter(value string, now time.Time) time.Duration {
+	if date, err := http.ParseTime(value); err == nil {
+		return max(0, date.Sub(now))
+	}
+	return DeltaSeconds(value)
 }
 
 // IsName reports whether s can be the name of a scope, a resource or an organization:

@@ -139,6 +139,17 @@ func TestIsToken68(t *testing.T) {
 	}
 }
 
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(1994, time.November, 6, 8, 49, 7, 0, time.UTC)
+	for value, want := range map[string]time.Duration{
+		"30": 30 * time.Second, "Sun, 06 Nov 1994 08:49:37 GMT": 30 * time.Second,
+		"": 0, "0": 0, "-30": 0, "soon": 0, "Sun, 06 Nov 1994 08:49:07 GMT": 0, "Sun, 06 Nov 1994 08:48:37 GMT": 0,
+		"Sun, 06 Nov 1994 08:49:37 CET": 0, "1994-11-06T08:49:37Z": 0,
+	} {
+		assert.Equal(t, want, RetryAfter(value, now), "%q", value)
+	}
+}
+
 func TestIsName(t *testing.T) {
 	for _, text := range []string{"a", "read:orders", "https://shopping.api/read", "!~", `a"\`, "заказы:читать", "読む", "e\u0301", "🛒"} {
 		assert.True(t, IsName(text), "%q", text)
