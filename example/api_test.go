@@ -182,9 +182,11 @@ func TestMembershipIsNotEnough(t *testing.T) {
 // no route, not even one whose author forgot the organization.
 func TestScopesOfAnotherOrganization(t *testing.T) {
 	f := newFixture(t)
-	plain := f.logto.Mint(logtotest.Token{Subject: "carol", ClientID: "web", Audience: audience, Scopes: []string{readOrders, readProducts}})
-	forgotten := f.guard.Handler(logtoguard.RequireScope(readOrders)(handle(healthz)))
-	require.Equal(t, 403, call(t, forgotten, "GET", "/orders", plain, "").Code)
+	plain := f.logto.Mint(logtotest.Token{Subject: "carol", ClientID: "web", Audience: audience, Scopes: []string{readOrders, writeOrders, readProducts}})
+	for _, scope := range []string{readOrders, writeOrders} {
+		forgotten := f.guard.Handler(logtoguard.RequireScope(scope)(handle(healthz)))
+		require.Equal(t, 403, call(t, forgotten, "GET", "/orders", plain, "").Code, scope)
+	}
 	require.Equal(t, 403, call(t, f.api(), "GET", "/organizations/acme/orders", plain, "").Code)
 	require.Equal(t, 200, call(t, f.api(), "GET", "/products", plain, "").Code)
 	require.Contains(t, call(t, f.api(), "GET", "/me", plain, "").Body.String(), `"scopes":["read:products"]`)
