@@ -87,13 +87,13 @@ func (p *program) explain(ctx context.Context, args []string) error {
 
 func (p *program) explainFlags(ctx context.Context, q *inquiry, args []string) (flags *flag.FlagSet, asJSON bool, err error) {
 	var cfg logtoguard.Config
-	var scopes words
+	var scopes, organizationScopes words
 	flags = flag.NewFlagSet("explain", flag.ContinueOnError)
 	q.keys.define(flags)
 	flags.Var((*list)(&cfg.Audience), "audience", "the API's resource `indicator`, exactly as in Logto; may be repeated")
 	flags.Var((*list)(&cfg.CustomDomains), "custom-domain", "a further endpoint of the same tenant: its `URL`; may be repeated")
 	flags.BoolVar(&cfg.OrganizationTokens, "organization-tokens", false, "accept organization tokens, instead of -audience")
-	flags.Var((*list)(&cfg.OrganizationScopes), "organization-scope", "a `scope` that counts in an organization only, as in the API's OrganizationScopes; may be repeated")
+	flags.Var(&organizationScopes, "organization-scope", "the `scopes` that count in an organization only, as in the API's OrganizationScopes; may be repeated, or hold several")
 	flags.StringVar(&q.organization, "organization", "", "the `ID` of the organization that is served")
 	flags.Var(&scopes, "scope", "the `scopes` that the route asks for; may be repeated, or hold several")
 	flags.DurationVar(&cfg.ClockSkew, "clock-skew", 5*time.Second, "by how much the API's clock may differ from Logto's")
@@ -109,7 +109,7 @@ func (p *program) explainFlags(ctx context.Context, q *inquiry, args []string) (
 	}
 	q.cfg = q.keys.config(q.watch)
 	q.cfg.Audience, q.cfg.CustomDomains, q.cfg.OrganizationTokens, q.cfg.ClockSkew = cfg.Audience, cfg.CustomDomains, cfg.OrganizationTokens, cfg.ClockSkew
-	q.cfg.OrganizationScopes = cfg.OrganizationScopes
+	q.cfg.OrganizationScopes = organizationScopes.list
 	q.scopes = scopes.list
 	for _, address := range append([]string{q.cfg.Endpoint}, q.cfg.CustomDomains...) {
 		// A fault is for New to tell.

@@ -159,7 +159,7 @@ func TestWrongUsage(t *testing.T) {
 		{"no flags", []string{"explain"}, "-endpoint is empty"},
 		{"no audience", []string{"explain", "-endpoint", endpoint}, "-audience is empty: set it"},
 		{"two kinds", []string{"explain", "-endpoint", endpoint, "-audience", "a", "-organization-tokens"}, "-audience and -organization-tokens exclude each other"},
-		{"two scopes in one", []string{"explain", "-endpoint", endpoint, "-audience", "a", "-organization-scope", "a b"}, "-organization-scope[0] is empty, or has a space"},
+		{"an invisible character in a scope", []string{"explain", "-endpoint", endpoint, "-audience", "a", "-organization-scope", "a\u200b"}, "-organization-scope[0] is empty, or has a space or a character that does not print"},
 		{"not encrypted", []string{"explain", "-endpoint", "http://logto.example", "-audience", "a"}, "or set -insecure-http"},
 		{"too much skew", []string{"explain", "-endpoint", endpoint, "-audience", "a", "-clock-skew", "1h"}, "-clock-skew of 1h0m0s"},
 		{"two tokens", []string{"explain", "-endpoint", endpoint, "-audience", "a", token[1:], token}, "one token"},

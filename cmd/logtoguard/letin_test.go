@@ -29,6 +29,8 @@ func TestLetIn(t *testing.T) {
 		{"scope in an organization", logtotest.Token{OrganizationID: "acme", Scopes: []string{"a"}}, []string{"-organization", "acme", "-scope", "a"}, ""},
 		{"scope of organizations, in one", logtotest.Token{OrganizationID: "acme", Scopes: []string{"a"}},
 			[]string{"-organization-scope", "b", "-organization-scope", "a", "-organization", "acme", "-scope", "a"}, ""},
+		{"scopes of organizations, in one flag", logtotest.Token{OrganizationID: "acme", Scopes: []string{"a"}},
+			[]string{"-organization-scope", "b a", "-organization", "acme", "-scope", "a"}, ""},
 		{"another scope of organizations", logtotest.Token{Scopes: []string{"a", "b"}}, []string{"-organization-scope", "b", "-scope", "a"}, ""},
 		{"organization token", logtotest.Token{Audience: "urn:logto:organization:acme", Scopes: []string{"a"}},
 			[]string{"-organization-tokens", "-organization", "acme", "-scope", "a"}, ""},
