@@ -63,21 +63,22 @@ func (p *program) read(ctx context.Context, what string) (string, error) {
 }
 
 // decoded undoes what Windows PowerShell 5.1 does to the text that it writes: it puts a
-// byte order mark before it, and makes it UTF-16 in files.
+// byte order mark before it, and makes it UTF-16 in files. Other programs write UTF-16
+// without a mark: what is read here begins with ASCII, so that one byte of two is zero.
 func decoded(data []byte) string {
 	var order binary.ByteOrder = binary.LittleEndian
 	switch {
-	case bytes.HasPrefix(data, []byte("\xff\xfe")):
-	case bytes.HasPrefix(data, []byte("\xfe\xff")):
+	case bytes.HasPrefix(data, []byte("\xff\xfe")), len(data) > 1 && data[1] == 0:
+	case bytes.HasPrefix(data, []byte("\xfe\xff")), len(data) > 1 && data[0] == 0:
 		order = binary.BigEndian
 	default:
 		return strings.TrimPrefix(string(data), "\ufeff")
 	}
 	var units []uint16
-	for data = data[2:]; len(data) > 1; data = data[2:] {
+	for ; len(data) > 1; data = data[2:] {
 		units = append(units, order.Uint16(data))
 	}
-	return string(utf16.Decode(units))
+	return strings.TrimPrefix(string(utf16.Decode(units)), "\ufeff")
 }
 
 // interruptible is read, until ctx ends. Nothing can break off a read of a terminal

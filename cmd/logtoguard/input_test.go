@@ -67,6 +67,8 @@ func TestEncodings(t *testing.T) {
 		"UTF-8 with a mark":          func(s string) string { return "\xef\xbb\xbf" + s },
 		"UTF-16, little end first":   func(s string) string { return "\xff\xfe" + utf16Of(binary.LittleEndian, s) },
 		"UTF-16, big end first":      func(s string) string { return "\xfe\xff" + utf16Of(binary.BigEndian, s) },
+		"UTF-16LE without a mark":    func(s string) string { return utf16Of(binary.LittleEndian, s) },
+		"UTF-16BE without a mark":    func(s string) string { return utf16Of(binary.BigEndian, s) },
 		"UTF-16 that ends in a half": func(s string) string { return "\xff\xfe" + utf16Of(binary.LittleEndian, s) + "\n" },
 	} {
 		t.Run(name, func(t *testing.T) {
