@@ -14,7 +14,8 @@ import (
 const (
 	maxWaiting    = 30_000
 	maxTurn       = 10 * time.Second // how long a request waits
-	maxTurnForged = 2 * time.Second  // the same, while many signatures are wrong
+	maxTurnForged = 2 * time.Second  // the same for strangers, while many signatures are wrong
+	maxExpired    = 8                // strangers that are sent away at a time
 	maxRetryAfter = 30 * time.Second
 
 	// readAtOnce is how many tokens are read at once for each processor. The rest of a
@@ -116,13 +117,13 @@ func giveWay() { runtime.Gosched() }
 
 // A turn belongs to one request, which waits for it, has its signature checked, and leaves.
 type turn struct {
-	queue    *queue
-	subject  subject
-	patience time.Duration // how long it waits
-	line     *list.List    // where it waits; nil once its wait is over
-	place    *list.Element
-	called   chan *Error // gets nil when it has its turn, or why it is sent away
-	began    time.Time   // its check
+	queue   *queue
+	subject subject
+	came    time.Time
+	line    *list.List // where it waits; nil once its wait is over
+	place   *list.Element
+	called  chan *Error // gets nil when it has its turn, or why it is sent away
+	began   time.Time   // its check
 }
 
 // enter waits for the turn of a request that has waited before. Its caller must leave,
@@ -141,57 +142,34 @@ func (q *queue) enter(ctx context.Context, c *Claims, waited time.Duration) (*tu
 }
 
 func (q *queue) arrive(name subject) *turn {
-	t := &turn{queue: q, subject: name, called: make(chan *Error, 1)}
+	t := &turn{queue: q, subject: name, came: time.Now(), called: make(chan *Error, 1)}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	t.patience = q.patience()
 	q.lineUp(t)
 	q.proceed()
 	return t
 }
 
-// patience is how long a request may wait that comes now.
-func (q *queue) patience() time.Duration {
-	if q.checks.forged(time.Now()) {
-		return maxTurnForged
-	}
-	return maxTurn
-}
-
-// wait waits until the turn is called, and ends when it was sent away, its patience is
-// over, or ctx ends.
+// wait waits until the turn is called, and ends when it was sent away, it has taken too
+// long, or ctx ends.
 func (t *turn) wait(ctx context.Context, waited time.Duration) *Error {
-	timer := time.NewTimer(t.patience - waited)
-	defer timer.Stop()
-	for {
-		select {
-		case e := <-t.called:
-			return e
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		if e, over := t.giveUp(ctx); over {
-			return e
-		}
-		timer.Reset(maxTurn - maxTurnForged)
+	patience := time.NewTimer(maxTurn - waited)
+	defer patience.Stop()
+	select {
+	case e := <-t.called:
+		return e
+	case <-patience.C:
+	case <-ctx.Done():
 	}
-}
-
-// giveUp ends the wait, unless there is reason for more patience: signatures are right again.
-func (t *turn) giveUp(ctx context.Context) (e *Error, over bool) {
 	q := t.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch now := q.patience(); {
-	case t.line == nil:
-		return <-t.called, true // at the same time
-	case ctx.Err() == nil && t.patience < now:
-		t.patience = now
-		return nil, false
+	if t.line == nil {
+		return <-t.called // at the same time
 	}
-	e = q.refusal(ctx.Err())
+	e := q.refusal(ctx.Err())
 	q.remove(t)
-	return e, true
+	return e
 }
 
 // checked takes note of the result of the check.
@@ -222,7 +200,20 @@ func (t *turn) leave() {
 	t.queue.mu.Lock()
 	defer t.queue.mu.Unlock()
 	t.queue.running--
+	t.queue.expire()
 	t.queue.proceed()
+}
+
+// expire sends away strangers that have waited too long in a flood: a few with each check,
+// as those who came all at once must not leave, and come back, all at once.
+func (q *queue) expire() {
+	now := time.Now()
+	for range maxExpired {
+		if q.strangers.Len() == 0 || now.Sub(oldest(q.strangers).came) <= maxTurnForged || !q.checks.forged(now) {
+			return
+		}
+		q.sendAway(oldest(q.strangers))
+	}
 }
 
 // lineUp makes a turn wait. Of a known subject's requests the newest waits as such.
@@ -285,10 +276,7 @@ func (q *queue) proceed() {
 		t.called <- nil
 	}
 	for q.tooMany() {
-		t := q.last(forged)
-		e := q.refusal(nil)
-		q.remove(t)
-		t.called <- e
+		q.sendAway(q.last(forged))
 	}
 }
 
@@ -324,6 +312,12 @@ func (q *queue) last(forged bool) *turn {
 // delay returns how long n requests take.
 func (q *queue) delay(n, places int) time.Duration {
 	return time.Duration(n) * q.took / time.Duration(places)
+}
+
+func (q *queue) sendAway(t *turn) {
+	e := q.refusal(nil)
+	q.remove(t)
+	t.called <- e
 }
 
 // refusal tells a request to come back: not all at once, and later the more there are.

@@ -289,50 +289,17 @@ func TestQueueSubjects(t *testing.T) {
 }
 
 func TestQueueWaitIsBounded(t *testing.T) {
-	for name, c := range map[string]struct {
-		known bool
-		from  time.Duration // many signatures are wrong
-		to    time.Duration
-		limit time.Duration
-	}{
-		"a stranger":                        {false, -1, -1, 10 * time.Second},
-		"a known subject":                   {true, -1, -1, 10 * time.Second},
-		"a stranger, in a flood":            {false, 0, 3 * time.Second, 2 * time.Second},
-		"a known subject, in a flood":       {true, 0, 3 * time.Second, 2 * time.Second},
-		"a stranger, before a flood":        {false, 1, 20 * time.Second, 10 * time.Second},
-		"a stranger, at the end of one":     {false, 0, 1, 10 * time.Second},
-		"a known subject, before a flood":   {true, 1, 20 * time.Second, 10 * time.Second},
-		"a known subject, at a flood's end": {true, 0, 1, 10 * time.Second},
-	} {
+	for name, known := range map[string]bool{"a stranger": false, "a known subject": true} {
 		t.Run(name, func(t *testing.T) {
 			inQueue(t, func(t *testing.T, q *queue) {
 				ann := &Claims{subject: "ann"}
-				if c.known {
+				if known {
 					q.known.add(q.subjectOf(ann))
 				}
 				running := busy(q)
-				refused := make(chan *Error, 1)
 				came := time.Now()
-				for len(refused) == 0 {
-					if passed := time.Since(came); c.from <= passed && passed <= c.to {
-						for range 100 {
-							running[0].checked(false)
-						}
-					}
-					if time.Since(came) == 0 {
-						go func() {
-							_, e := q.enter(t.Context(), ann, 0)
-							refused <- e
-						}()
-						synctest.Wait()
-						time.Sleep(1)
-					} else {
-						time.Sleep(100*time.Millisecond - time.Since(came)%(100*time.Millisecond))
-						synctest.Wait()
-					}
-				}
-				e := <-refused
-				must.Equal(t, c.limit, time.Since(came))
+				_, e := q.enter(t.Context(), ann, 0)
+				must.Equal(t, 10*time.Second, time.Since(came))
 				must.ErrorIs(t, e, ErrOverloaded)
 				must.Equal(t, http.StatusServiceUnavailable, e.Status)
 				must.Equal(t, "temporarily_unavailable", e.Code)
@@ -343,6 +310,49 @@ func TestQueueWaitIsBounded(t *testing.T) {
 					turn.leave()
 				}
 				requireEmpty(t, q)
+			})
+		})
+	}
+}
+
+// In a flood strangers wait for 2 s, and leave bit by bit: a crowd would come back as one.
+func TestQueueSendsAwayAFewStrangersAtATime(t *testing.T) {
+	for name, c := range map[string]struct {
+		wrong int
+		wait  time.Duration
+		want  int // sent away
+	}{
+		"in a flood":          {100, 2*time.Second + 1, 8},
+		"not as long as that": {100, 2 * time.Second, 0},
+		"a few wrong ones":    {19, 2*time.Second + 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inQueue(t, func(t *testing.T, q *queue) {
+				running := busy(q)
+				q.known.add(0)
+				known := []*turn{q.arrive(0)}
+				q.known.add(1)
+				known = append(known, q.arrive(1))
+				var crowd []*turn
+				for i := range subject(100) {
+					crowd = append(crowd, q.arrive(2+i))
+				}
+				time.Sleep(c.wait)
+				for range c.wrong {
+					running[0].checked(false)
+				}
+				running[0].leave()
+				away := 0
+				for _, turn := range crowd {
+					if sentAway(turn) != nil {
+						away++
+					}
+				}
+				must.Equal(t, c.want, away)
+				for _, turn := range known {
+					must.Nil(t, sentAway(turn))
+				}
+				must.Equal(t, c.want > 0, sentAway(crowd[0]) != nil, "the oldest")
 			})
 		})
 	}
