@@ -14,7 +14,7 @@ import (
 )
 
 // packages are those that users import, by their folders.
-var packages = []string{".", "m2m", "logtotest"}
+var packages = []string{".", "m2m", "revocation", "logtotest"}
 
 // documentation is a package as pkg.go.dev shows it, with its examples.
 func documentation(t *testing.T, folder string) *doc.Package {
