@@ -22,15 +22,20 @@ func newLogtoguard(cacheSize int) func(rig.Issuer, http.Handler) (http.Handler, 
 	}
 }
 
-// NewGuard makes a guard and waits until it has its keys.
-func NewGuard(issuer rig.Issuer, cacheSize int) (*logtoguard.Guard, error) {
-	guard, err := logtoguard.New(logtoguard.Config{
+// GuardConfig is what NewGuard makes a guard of.
+func GuardConfig(issuer rig.Issuer, cacheSize int) logtoguard.Config {
+	return logtoguard.Config{
 		Endpoint:       issuer.Endpoint,
 		Audience:       []string{issuer.Audience},
 		JWKSURL:        issuer.KeySet,
 		TokenCacheSize: cacheSize,
 		Logger:         slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
+	}
+}
+
+// NewGuard makes a guard and waits until it has its keys.
+func NewGuard(issuer rig.Issuer, cacheSize int) (*logtoguard.Guard, error) {
+	guard, err := logtoguard.New(GuardConfig(issuer, cacheSize))
 	if err != nil {
 		return nil, err
 	}

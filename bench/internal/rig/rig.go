@@ -99,6 +99,13 @@ func (r *Rig) Of(subject string) string {
 	return r.server.Mint(token, id)
 }
 
+// InOrganization is a valid token of that subject in that organization.
+func (r *Rig) InOrganization(subject, organization string) string {
+	token := typical()
+	token.Subject, token.OrganizationID = subject, organization
+	return r.server.Mint(token, id)
+}
+
 // Subjects are as many subjects that no token has had before.
 func Subjects(n int) []string {
 	names := make([]string, n)
