@@ -32,10 +32,11 @@
 // A valid token is not a permission: every machine-to-machine application of a
 // tenant gets a token for every API resource, with no scope in it. Wrap routes in
 // [RequireScope]. Scopes don't say whose data is served: that is for the handler
-// to judge, by [Claims.Subject]. A token can't be revoked before it expires, and
+// to judge, by [Claims.Subject]. Logto can't revoke a token before it expires, and it
 // works for anyone who holds it: serve by TLS only. Neither the user's session nor
-// the user's existence is asked about; [Config].Check is the place for that. An
-// opaque token can't be judged without asking Logto, and is always refused.
+// the user's existence is asked about; [Config].Check is the place for that, and
+// package revocation has one. An opaque token can't be judged without asking Logto,
+// and is always refused.
 //
 // # Organizations
 //
