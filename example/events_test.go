@@ -99,11 +99,13 @@ type shop struct {
 	stop    func() error  // as a signal does it
 }
 
-// inBubble serves the shop over HTTP/1.1 and HTTP/2. A bubble whose goroutines don't all
+var streamProtocols = []string{"HTTP/1.1"}
+
+// inBubble serves the shop over each of streamProtocols. A bubble whose goroutines don't all
 // end fails its test.
 func inBubble(t *testing.T, test func(*testing.T, *shop)) {
 	s := newStreams(t)
-	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+	for _, protocol := range streamProtocols {
 		t.Run(protocol, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				require.Equal(t, bubbleStart, time.Now().UTC())
