@@ -588,11 +588,6 @@ func TestQueueAndAPanic(t *testing.T) {
 	})
 }
 
-func requireWaiting(t *testing.T, q *queue, n int) {
-	t.Helper()
-	must.Equal(t, n, q.count())
-}
-
 // No more than 30,000 wait, and the one that would be the last is sent away.
 func TestQueueLength(t *testing.T) {
 	for name, c := range map[string]struct{ forged, known bool }{
