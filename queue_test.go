@@ -383,6 +383,20 @@ func TestQueueWaitsAreOne(t *testing.T) {
 	})
 }
 
+// letIn has n strangers arrive, each of whom must get a turn. Their checks take 0.5 ms.
+func letIn(t *testing.T, q *queue, crowd *sync.WaitGroup, n int, correct bool) {
+	t.Helper()
+	for range n {
+		turn := q.arrive(subject(rand.Uint64()))
+		crowd.Go(func() {
+			must.Nil(t, turn.wait(t.Context(), 0))
+			turn.began = time.Now()
+			time.Sleep(500 * time.Microsecond)
+			turn.checkedAs(correct)
+		})
+	}
+}
+
 // A few wrong signatures are a flood until enough right ones have come. Who comes then
 // is let in all the same.
 func TestQueueServesACrowdAfterAFewWrongSignatures(t *testing.T) {
@@ -390,15 +404,7 @@ func TestQueueServesACrowdAfterAFewWrongSignatures(t *testing.T) {
 		inQueue(t, func(t *testing.T, q *queue) {
 			forge(q, wrong, wrong)
 			var crowd sync.WaitGroup
-			for range 21_000 { // more than one processor could check in 10 s
-				turn := q.arrive(subject(rand.Uint64()))
-				crowd.Go(func() {
-					must.Nil(t, turn.wait(t.Context(), 0))
-					turn.began = time.Now()
-					time.Sleep(500 * time.Microsecond)
-					turn.checkedAs(true)
-				})
-			}
+			letIn(t, q, &crowd, 21_000, true) // more than one processor could check in 10 s
 			crowd.Wait()
 			requireEmpty(t, q)
 		})
@@ -441,12 +447,13 @@ func TestQueueReadsAFewAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue()
 		atOnce, most := 32*runtime.GOMAXPROCS(0), 30_000
+		q.took = time.Second
 		for range atOnce {
 			_, e := q.read(t.Context())
 			must.Nil(t, e)
 		}
 		must.Zero(t, q.count())
-		var read, refused atomic.Int64
+		var read, refused, later atomic.Int64
 		var crowd sync.WaitGroup
 		for range most + 50 {
 			crowd.Go(func() {
@@ -457,12 +464,16 @@ func TestQueueReadsAFewAtATime(t *testing.T) {
 					must.ErrorIs(t, e, ErrOverloaded)
 					must.LessOrEqual(t, e.RetryAfter, 30*time.Second)
 					refused.Add(1)
+					if e.RetryAfter > time.Second {
+						later.Add(1)
+					}
 				}
 			})
 		}
 		synctest.Wait()
 		must.Equal(t, most, q.count())
 		must.EqualValues(t, 50, refused.Load())
+		must.Positive(t, later.Load())
 
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -483,6 +494,23 @@ func TestQueueReadsAFewAtATime(t *testing.T) {
 			must.Nil(t, e, "without a wait nothing looks at the context")
 			q.haveRead()
 		}
+	})
+}
+
+// A request waits for 10 s in all: to be read, and for its turn.
+func TestGuardWaitsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newInside(t)
+		q := g.verifier.signatures
+		busy(q)
+		for range cap(q.reading) {
+			q.reading <- struct{}{}
+		}
+		time.AfterFunc(3*time.Second, q.haveRead)
+		came := time.Now()
+		_, err := g.Verify(t.Context(), g.token)
+		must.ErrorIs(t, err, ErrOverloaded)
+		must.Equal(t, 10*time.Second, time.Since(came))
 	})
 }
 
@@ -629,23 +657,26 @@ func TestQueueServesACrowdWithAClump(t *testing.T) {
 	inQueue(t, func(t *testing.T, q *queue) {
 		var crowd sync.WaitGroup
 		begin := time.Now()
-		come := func(n int, correct bool) {
-			for range n {
-				turn := q.arrive(subject(rand.Uint64()))
-				crowd.Go(func() {
-					must.Nil(t, turn.wait(t.Context(), 0))
-					turn.began = time.Now()
-					time.Sleep(500 * time.Microsecond)
-					turn.checkedAs(correct)
-				})
-			}
-		}
-		come(8_500, true)
-		come(700, false)
-		come(10_000, true)
+		letIn(t, q, &crowd, 8_500, true)
+		letIn(t, q, &crowd, 700, false)
+		letIn(t, q, &crowd, 10_000, true)
 		crowd.Wait()
 		must.Equal(t, (8_500+700+10_000)*500*time.Microsecond/2, time.Since(begin))
 		requireEmpty(t, q)
+	})
+}
+
+func TestQueueLengthOfRenewalsOnly(t *testing.T) {
+	inQueue(t, func(t *testing.T, q *queue) {
+		q.took = 0
+		busy(q)
+		for i := range subject(30_000) {
+			q.known.add(i)
+			q.arrive(i)
+		}
+		q.known.add(30_000)
+		must.NotNil(t, sentAway(q.arrive(30_000)))
+		must.Equal(t, 30_000, q.count())
 	})
 }
 
@@ -694,9 +725,10 @@ func TestQueueRetryAfterInAFlood(t *testing.T) {
 			forge(q, wrong, wrong)
 			q.took = time.Millisecond
 			busy(q)
-			for i := range subject(10_000) {
+			for i := range subject(5_000) {
 				q.arrive(i)
 			}
+			q.unread.Store(5_000)
 			longest := time.Duration(0)
 			for range 1_000 {
 				q.mu.Lock()
