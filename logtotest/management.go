@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
-	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -17,25 +16,27 @@ const (
 
 	defaultPageSize = 20
 	maxPageSize     = 100
+	maxCount        = 10_000 // where a count that is capped ends
 )
 
 var applicationTypes = []string{"Native", "SPA", "Traditional", machineToMachine, "Protected", "SAML"}
 
-// serveApplications is the Management API's list of applications, the newest first, for holders of a token of that API.
+type application struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+func describeApplication(id string) application {
+	return application{ID: id, Name: id, Type: machineToMachine}
+}
+
+// serveApplications is the Management API's list of applications, the newest first.
 func (s *Server) serveApplications(w http.ResponseWriter, r *http.Request) {
-	if !s.authorizeManagement(w, r) {
-		return
-	}
-	type application struct {
-		ID   string `json:"id"`
-		Name string `json:"name"`
-		Type string `json:"type"`
-	}
 	query := r.URL.Query()
-	offset, limit, ok := pageOf(query)
+	p, ok := readPage(w, r)
 	switch {
 	case !ok:
-		writeError(w, r, http.StatusBadRequest, "guard.invalid_pagination")
 		return
 	case slices.ContainsFunc(query["types"], func(t string) bool { return !slices.Contains(applicationTypes, t) }):
 		writeJSON(w, r, http.StatusBadRequest, map[string]string{"code": "guard.invalid_input", "message": "The request query is invalid."})
@@ -46,40 +47,45 @@ func (s *Server) serveApplications(w http.ResponseWriter, r *http.Request) {
 	}
 	list := []application{} // never null
 	for _, id := range slices.Backward(s.directory.applications) {
-		if isLike(id, query.Get("search")) && (!query.Has("types") || slices.Contains(query["types"], machineToMachine)) {
-			list = append(list, application{ID: id, Name: id, Type: machineToMachine})
+		if isLike(strings.ToLower(id), strings.ToLower(query.Get("search"))) && (!query.Has("types") || slices.Contains(query["types"], machineToMachine)) {
+			list = append(list, describeApplication(id))
 		}
 	}
-	if query.Get("page")+query.Get("page_size") != "" {
-		list = paginate(w, r, list, offset, limit)
+	if query.Get("page")+query.Get("page_size") == "" {
+		writeJSON(w, r, http.StatusOK, list)
+		return
 	}
-	writeJSON(w, r, http.StatusOK, list)
+	writePage(w, r, list, p)
 }
 
 // refuseApplication refuses every new application, as Logto does one without a name: a tenant is declared once.
 func (s *Server) refuseApplication(w http.ResponseWriter, r *http.Request) {
-	if s.authorizeManagement(w, r) {
-		writeError(w, r, http.StatusBadRequest, "guard.invalid_input")
-	}
+	writeError(w, r, http.StatusBadRequest, "guard.invalid_input")
 }
 
-// isLike is SQL's LIKE in any case. The empty pattern is like everything.
+// isLike is SQL's LIKE. The empty pattern is like everything.
 func isLike(text, pattern string) bool {
-	pattern = strings.NewReplacer("%", "*", "_", "?").Replace(strings.ToLower(pattern))
-	like, _ := path.Match(pattern, strings.ToLower(text))
+	like, _ := path.Match(strings.NewReplacer("%", "*", "_", "?").Replace(pattern), text)
 	return like || pattern == ""
 }
 
-// pageOf is the part of a list that a query asks for. Where that is not whole, or too far for a database, Logto fails.
-func pageOf(query url.Values) (offset, limit int, ok bool) {
+// page is the part of a list that a query asks for.
+type page struct {
+	number, size, offset int
+	capped               bool // the list isn't counted beyond maxCount
+}
+
+// readPage refuses a query whose page is not whole, or too far for a database, as Logto does.
+func readPage(w http.ResponseWriter, r *http.Request) (page, bool) {
+	query := r.URL.Query()
 	number, okNumber := positive(query["page"], 1)
 	size, okSize := positive(query["page_size"], defaultPageSize)
-	start := (number - 1) * size
-	ok = okNumber && okSize && size <= maxPageSize && size == math.Trunc(size) && start >= 0 && start < 1<<63 && start == math.Trunc(start)
-	if !ok {
-		return 0, 0, false
+	offset := (number - 1) * size
+	if !okNumber || !okSize || size > maxPageSize || size != math.Trunc(size) || offset < 0 || offset >= 1<<63 || offset != math.Trunc(offset) {
+		writeError(w, r, http.StatusBadRequest, "guard.invalid_pagination")
+		return page{}, false
 	}
-	return int(start), int(size), true
+	return page{number: int(offset/size) + 1, size: int(size), offset: int(offset)}, true
 }
 
 // positive reads a number above zero as JavaScript does: 1e1, 0x1 and 1.0 are numbers. Two values are none.
@@ -96,27 +102,39 @@ func positive(values []string, absent float64) (n float64, ok bool) {
 	return n, err == nil && n > 0 && !strings.Contains(text, "_")
 }
 
-// paginate returns a part of a list, with links to others in the header (RFC 8288).
-func paginate[T any](w http.ResponseWriter, r *http.Request, list []T, offset, limit int) []T {
-	number, last := offset/limit+1, max(1, (len(list)+limit-1)/limit)
+// writePage answers with a part of a list, and with links to others in the header (RFC 8288).
+func writePage[T any](w http.ResponseWriter, r *http.Request, list []T, p page) {
+	count := len(list)
+	capped := p.capped && count > maxCount
+	if capped {
+		count = maxCount + 1
+	}
+	last := max(1, (count+p.size-1)/p.size)
 	h := w.Header()
-	h.Set("Total-Number", strconv.Itoa(len(list)))
+	h.Set("Total-Number", strconv.Itoa(count))
 	h.Add("Link", pageLink(r, 1, "first"))
-	h.Add("Link", pageLink(r, last, "last"))
-	if number > 1 {
-		h.Add("Link", pageLink(r, number-1, "prev"))
+	if capped {
+		h.Set("Total-Number-Is-Capped", "true") // so the last page is not known
+	} else {
+		h.Add("Link", pageLink(r, last, "last"))
 	}
-	if number < last {
-		h.Add("Link", pageLink(r, number+1, "next"))
+	if p.number > 1 {
+		h.Add("Link", pageLink(r, p.number-1, "prev"))
 	}
-	start := min(offset, len(list))
-	return list[start:min(start+limit, len(list))]
+	if p.number < last && !capped {
+		h.Add("Link", pageLink(r, p.number+1, "next"))
+	}
+	start := min(p.offset, len(list))
+	writeJSON(w, r, http.StatusOK, list[start:min(start+p.size, len(list))])
 }
 
 // pageLink is the request's own address with another page in it, and without /api, which Logto forgets.
 func pageLink(r *http.Request, number int, relation string) string {
 	page := "page=" + strconv.Itoa(number)
-	pairs := strings.Split(r.URL.RawQuery, "&")
+	var pairs []string
+	if r.URL.RawQuery != "" {
+		pairs = strings.Split(r.URL.RawQuery, "&")
+	}
 	i := slices.IndexFunc(pairs, func(pair string) bool { return strings.HasPrefix(pair, "page=") })
 	if i < 0 {
 		pairs = append(pairs, page)

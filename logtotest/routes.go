@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -18,8 +19,11 @@ const (
 	applicationsPath = apiMount + "/applications"
 )
 
-// routes are the handlers by path, in lower case, and method. That of GET serves HEAD too.
-var routes = map[string]map[string]func(*Server, http.ResponseWriter, *http.Request){
+type handler func(*Server, http.ResponseWriter, *http.Request)
+
+// routes are the handlers by path and method. That of GET serves HEAD too. A path is in lower case but for its names in
+// braces, which stand for one segment each; these are Logto's names, because webhooks show them.
+var routes = map[string]map[string]handler{
 	jwksPath: {"GET": (*Server).serveKeySet},
 	oidcMount + "/.well-known/openid-configuration":       {"GET": (*Server).serveDiscovery},
 	oidcMount + "/.well-known/oauth-authorization-server": {"GET": (*Server).serveDiscovery},
@@ -28,19 +32,50 @@ var routes = map[string]map[string]func(*Server, http.ResponseWriter, *http.Requ
 	"/":              {"GET": (*Server).serveRoot},
 }
 
-// routeOf is where a request leads in routes. Like Logto, it ignores a slash at the end of a path, and the case of all
-// but its first part.
+// routeOf is where a request leads in routes; what the names in braces stand for is then among its path values. Like
+// Logto, it ignores a slash at the end of a path, and the case of all but its first part and these values.
 func routeOf(r *http.Request) (path, method string) {
 	path, method = r.URL.EscapedPath(), r.Method
 	for _, mount := range []string{oidcMount, apiMount} {
 		if rest, ok := under(mount, r); ok {
-			path = mount + strings.ToLower(strings.TrimSuffix(rest, "/"))
+			path = patternOf(r, mount+strings.TrimSuffix(rest, "/"))
 		}
 	}
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
 	return path, method
+}
+
+func patternOf(r *http.Request, path string) string {
+	if lower := strings.ToLower(path); routes[lower] != nil {
+		return lower
+	}
+	segments := strings.Split(path, "/")
+	for pattern := range routes {
+		names := strings.Split(pattern, "/")
+		if slices.EqualFunc(names, segments, fits) {
+			for i, name := range names {
+				if name, ok := inBraces(name); ok {
+					value, _ := url.PathUnescape(segments[i]) // net/http has parsed it
+					r.SetPathValue(name, value)
+				}
+			}
+			r.Pattern = pattern
+			return pattern
+		}
+	}
+	return path
+}
+
+func fits(name, segment string) bool {
+	_, ok := inBraces(name)
+	return ok && segment != "" || strings.EqualFold(name, segment)
+}
+
+func inBraces(text string) (name string, ok bool) {
+	name, ok = strings.CutPrefix(text, "{")
+	return strings.TrimSuffix(name, "}"), ok
 }
 
 // under is the rest of a request's path after a mount.
@@ -53,17 +88,28 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	path, method := routeOf(r)
 	methods, known := routes[path]
 	_, oidc := under(oidcMount, r)
+	_, api := under(apiMount, r)
 	switch handler := methods[method]; {
 	case handler != nil:
-		handler(s, w, r)
+		if !api || s.authorizeManagement(w, r) {
+			handler(s, w, r)
+		}
 	case known && oidc && method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "":
 		servePreflight(w, r, strings.Join(slices.Collect(maps.Keys(methods)), ","))
-	case path == applicationsPath:
-		w.Header().Set("Allow", "HEAD, GET, POST")
+	case known && api:
+		w.Header().Set("Allow", allowed(methods))
 		writeText(w, http.StatusMethodNotAllowed)
 	default:
 		serveNotFound(w, r)
 	}
+}
+
+func allowed(methods map[string]handler) string {
+	list := slices.Sorted(maps.Keys(methods))
+	if methods[http.MethodGet] != nil {
+		list = slices.Insert(list, 0, http.MethodHead)
+	}
+	return strings.Join(list, ", ")
 }
 
 // serveNotFound answers where there is nothing, or not by this method.
