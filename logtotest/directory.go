@@ -23,15 +23,15 @@ type directory struct {
 	lifetimes     map[string]time.Duration // of tokens, by resource indicator
 	applications  []string                 // IDs, as declared
 	secrets       map[string]string        // by application ID
-	members       map[membership]bool
-	held          map[grant][]string // scopes
+
+	held map[membership]scopes // there is one of each member, even if it holds nothing
 }
 
-type membership struct{ application, organization string }
+// membership is where a user or an application holds scopes: by role if there is no organization, else in it.
+type membership struct{ subject, organization string }
 
-// grant says where scopes are held: by role if there is no organization, else in it.
-// Those of an organization without a resource are organization permissions.
-type grant struct{ application, organization, resource string }
+// scopes are held, by resource indicator. Those of no resource are organization permissions.
+type scopes map[string][]string
 
 // registrar fills a directory and notes what is wrong on the way.
 type registrar struct {
@@ -47,8 +47,7 @@ func newDirectory(t Tenant) (*directory, error) {
 			managementAPI: "https://" + cmp.Or(t.ID, "default") + ".logto.app/api",
 			lifetimes:     map[string]time.Duration{},
 			secrets:       map[string]string{},
-			members:       map[membership]bool{},
-			held:          map[grant][]string{},
+			held:          map[membership]scopes{},
 		},
 		scopes: map[string][]string{},
 		roles:  map[string]Role{},
@@ -114,7 +113,7 @@ func (reg *registrar) addApplication(a Application) {
 		if !ok {
 			reg.fault("application %q has the role %q, which is not declared: add it to Tenant.Roles", a.ID, name)
 		}
-		reg.hold(a.ID, "", role.Scopes)
+		reg.hold(membership{a.ID, ""}, role.Scopes)
 	}
 }
 
@@ -124,22 +123,23 @@ func (reg *registrar) addMember(organization string, m Member) {
 		reg.fault("%s is no declared application: add it to Tenant.Applications", who)
 	}
 	place := membership{m.ApplicationID, organization}
-	if reg.members[place] {
+	if reg.held[place] != nil {
 		reg.fault("%s is declared twice: leave one", who)
 	}
-	reg.members[place] = true
 	for _, scope := range m.Scopes {
 		reg.checkScope(who, scope)
 	}
 	reg.checkResourceScopes(who, m.ResourceScopes)
-	reg.hold(m.ApplicationID, organization, map[string][]string{"": m.Scopes})
-	reg.hold(m.ApplicationID, organization, m.ResourceScopes)
+	reg.hold(place, scopes{"": m.Scopes})
+	reg.hold(place, m.ResourceScopes)
 }
 
-func (reg *registrar) hold(application, organization string, scopes map[string][]string) {
-	for resource, names := range scopes {
-		g := grant{application, organization, resource}
-		reg.held[g] = append(reg.held[g], names...)
+func (reg *registrar) hold(place membership, more scopes) {
+	if reg.held[place] == nil {
+		reg.held[place] = scopes{}
+	}
+	for resource, names := range more {
+		reg.held[place][resource] = append(reg.held[place][resource], names...)
 	}
 }
 

@@ -171,7 +171,7 @@ func (s *Server) clientCredentials(application string, form url.Values) (Token, 
 		return Token{}, refusal
 	}
 	organization := form.Get("organization_id")
-	if organization != "" && !s.directory.members[membership{application, organization}] {
+	if organization != "" && s.directory.held[membership{application, organization}] == nil {
 		return Token{}, &oauthError{http.StatusForbidden, "access_denied", "app has not associated with the organization"}
 	}
 	resource, refusal := s.resource(form["resource"])
@@ -184,7 +184,7 @@ func (s *Server) clientCredentials(application string, form url.Values) (Token, 
 	token := Token{
 		Subject:        application,
 		Audience:       resource,
-		Scopes:         intersect(form.Get("scope"), s.directory.held[grant{application, organization, resource}]),
+		Scopes:         intersect(form.Get("scope"), s.directory.held[membership{application, organization}][resource]),
 		OrganizationID: organization,
 		Lifetime:       cmp.Or(s.directory.lifetimes[resource], defaultLifetime),
 	}
