@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// messages are Logto's texts, one for each code. What went wrong with an OAuth request is in its error_description.
+// messages are Logto's texts, one for each code; those of hooks and limits are ours. What went wrong with an OAuth
+// request is in its error_description.
 var messages = map[string]string{
 	"oidc.access_denied":          "Access denied.",
 	"oidc.invalid_client":         "An OIDC error occurred: oidc.invalid_client.",
@@ -20,8 +21,13 @@ var messages = map[string]string{
 	"auth.exceed_token_limit":                     "Token limit exceeded. Please contact your administrator.",
 	"auth.forbidden":                              "Forbidden. Please check your user roles and permissions.",
 	"auth.unauthorized":                           "Unauthorized. Please check credentials and its scope.",
+	"entity.not_exists_with_id":                   "The hook does not exist.",
+	"entity.not_found":                            "The resource does not exist.",
 	"guard.invalid_input":                         "The request body is invalid.",
 	"guard.invalid_pagination":                    "The request pagination value is invalid.",
+	"hook.endpoint_responded_with_error":          "The endpoint responded with an error.",
+	"hook.send_test_payload_failed":               "The test payload could not be sent.",
+	"request.invalid_input":                       "Input is invalid.",
 }
 
 // writeError answers as Logto itself refuses.

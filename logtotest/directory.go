@@ -16,7 +16,7 @@ const (
 	organizationResource = "urn:logto:resource:organizations"
 )
 
-// directory is a checked copy of what was declared, laid out for the questions that requests ask. It never changes.
+// directory is a checked copy of what was declared, laid out for the questions that requests ask.
 type directory struct {
 	managementAPI string                   // resource indicator
 	audience      string                   // of tokens that name none
@@ -24,7 +24,10 @@ type directory struct {
 	applications  []string                 // IDs, as declared
 	secrets       map[string]string        // by application ID
 
-	held map[membership]scopes // there is one of each member, even if it holds nothing
+	// The Management API changes these: Server.mu guards them.
+	users map[string]*user
+	held  map[membership]scopes // there is one of each member, even if it holds nothing
+	hooks map[string]*hook
 }
 
 // membership is where a user or an application holds scopes: by role if there is no organization, else in it.
@@ -41,13 +44,15 @@ type registrar struct {
 	faults []error
 }
 
-func newDirectory(t Tenant) (*directory, error) {
+func newDirectory(t Tenant, now time.Time) (*directory, error) {
 	reg := registrar{
 		directory: directory{
 			managementAPI: "https://" + cmp.Or(t.ID, "default") + ".logto.app/api",
 			lifetimes:     map[string]time.Duration{},
 			secrets:       map[string]string{},
+			users:         map[string]*user{},
 			held:          map[membership]scopes{},
+			hooks:         map[string]*hook{},
 		},
 		scopes: map[string][]string{},
 		roles:  map[string]Role{},
@@ -63,6 +68,9 @@ func newDirectory(t Tenant) (*directory, error) {
 	for _, a := range t.Applications {
 		reg.addApplication(a)
 	}
+	for _, u := range t.Users {
+		reg.addUser(u, now)
+	}
 	organizations := map[string]bool{}
 	for _, o := range t.Organizations {
 		reg.checkName("organization", o.ID, organizations[o.ID])
@@ -70,6 +78,9 @@ func newDirectory(t Tenant) (*directory, error) {
 		for _, m := range o.Members {
 			reg.addMember(o.ID, m)
 		}
+	}
+	for _, h := range t.Hooks {
+		reg.addHook(h, now)
 	}
 	reg.checkEndpoint(t.Endpoint)
 	reg.audience = reg.managementAPI
@@ -108,12 +119,23 @@ func (reg *registrar) addApplication(a Application) {
 	}
 	reg.applications = append(reg.applications, a.ID)
 	reg.secrets[a.ID] = a.Secret
-	for _, name := range a.Roles {
+	reg.giveRoles("application", a.ID, a.Roles)
+}
+
+func (reg *registrar) addUser(u User, now time.Time) {
+	_, application := reg.secrets[u.ID]
+	reg.checkName("user", u.ID, application || reg.users[u.ID] != nil)
+	reg.users[u.ID] = &user{id: u.ID, rank: len(reg.users), suspended: u.Suspended, created: now, updated: now}
+	reg.giveRoles("user", u.ID, u.Roles)
+}
+
+func (reg *registrar) giveRoles(kind, subject string, roles []string) {
+	for _, name := range roles {
 		role, ok := reg.roles[name]
 		if !ok {
-			reg.fault("application %q has the role %q, which is not declared: add it to Tenant.Roles", a.ID, name)
+			reg.fault("%s %q has the role %q, which is not declared: add it to Tenant.Roles", kind, subject, name)
 		}
-		reg.hold(membership{a.ID, ""}, role.Scopes)
+		reg.hold(membership{subject, ""}, role.Scopes)
 	}
 }
 
@@ -132,6 +154,29 @@ func (reg *registrar) addMember(organization string, m Member) {
 	reg.checkResourceScopes(who, m.ResourceScopes)
 	reg.hold(place, scopes{"": m.Scopes})
 	reg.hold(place, m.ResourceScopes)
+}
+
+func (reg *registrar) addHook(h Hook, now time.Time) {
+	reg.checkName("hook", h.ID, reg.hooks[h.ID] != nil)
+	if h.SigningKey == "" {
+		reg.fault("hook %q has no signing key: give it one", h.ID)
+	}
+	if !isWebURL(h.URL) {
+		reg.fault("hook %q has the URL %q: write it like http://127.0.0.1:8080/webhooks/logto", h.ID, h.URL)
+	}
+	for _, name := range h.Events {
+		if !slices.Contains(allEvents, name) {
+			reg.fault("hook %q has the event %q, which is never sent here: choose from %q", h.ID, name, allEvents)
+		}
+	}
+	if h.Events == nil {
+		h.Events = allEvents
+	}
+	if len(h.Events) == 0 {
+		reg.fault("hook %q has no events: name some, or leave Events nil for all", h.ID)
+	}
+	h.Events = slices.Clone(h.Events)
+	reg.hooks[h.ID] = &hook{Hook: h, created: now}
 }
 
 func (reg *registrar) hold(place membership, more scopes) {
@@ -178,10 +223,14 @@ func (reg *registrar) checkEndpoint(endpoint string) {
 	if endpoint == "" {
 		return
 	}
-	u, err := url.Parse(endpoint)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+	if !isWebURL(endpoint) || strings.ContainsAny(endpoint, "?#") {
 		reg.fault("endpoint %q is no http or https URL: write it like https://auth.example.com", endpoint)
 	}
+}
+
+func isWebURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
 func (reg *registrar) fault(format string, args ...any) {

@@ -3,7 +3,9 @@ package logtotest
 import (
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"math"
+	"mime"
 	"net/http"
 	"path"
 	"slices"
@@ -17,6 +19,8 @@ const (
 	defaultPageSize = 20
 	maxPageSize     = 100
 	maxCount        = 10_000 // where a count that is capped ends
+
+	maxManagementBody = 1 << 20
 )
 
 var applicationTypes = []string{"Native", "SPA", "Traditional", machineToMachine, "Protected", "SAML"}
@@ -61,6 +65,21 @@ func (s *Server) serveApplications(w http.ResponseWriter, r *http.Request) {
 // refuseApplication refuses every new application, as Logto does one without a name: a tenant is declared once.
 func (s *Server) refuseApplication(w http.ResponseWriter, r *http.Request) {
 	writeError(w, r, http.StatusBadRequest, "guard.invalid_input")
+}
+
+// readJSON reads what a change asks for. It answers itself, and returns false, where that is no JSON of v's form.
+func readJSON(w http.ResponseWriter, r *http.Request, v any) bool {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxManagementBody+1))
+	if len(body) > maxManagementBody {
+		writeText(w, http.StatusRequestEntityTooLarge)
+		return false
+	}
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mediaType != "application/json" || json.Unmarshal(body, v) != nil {
+		writeError(w, r, http.StatusBadRequest, "guard.invalid_input")
+		return false
+	}
+	return true
 }
 
 // isLike is SQL's LIKE. The empty pattern is like everything.

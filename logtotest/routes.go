@@ -30,6 +30,14 @@ var routes = map[string]map[string]handler{
 	tokenPath:        {"POST": (*Server).serveToken},
 	applicationsPath: {"GET": (*Server).serveApplications, "POST": (*Server).refuseApplication},
 	"/":              {"GET": (*Server).serveRoot},
+
+	apiMount + "/users":                       {"GET": (*Server).serveUsers},
+	apiMount + "/users/{userId}":              {"GET": (*Server).serveUser, "DELETE": (*Server).deleteUser},
+	apiMount + "/users/{userId}/is-suspended": {"PATCH": (*Server).suspendUser},
+
+	apiMount + "/hooks/{id}":             {"GET": (*Server).serveHook, "PATCH": (*Server).changeHook, "DELETE": (*Server).deleteHook},
+	apiMount + "/hooks/{id}/test":        {"POST": (*Server).testHook},
+	apiMount + "/hooks/{id}/recent-logs": {"GET": (*Server).serveRecentLogs},
 }
 
 // routeOf is where a request leads in routes; what the names in braces stand for is then among its path values. Like

@@ -23,11 +23,13 @@ type Server struct {
 	running     context.Context // ends with Close; every request's context is under it
 	stop        context.CancelFunc
 	connections sync.WaitGroup
+	deliveries  sync.WaitGroup // of webhooks; connections start them
 
 	mu       sync.Mutex
 	keys     keyRing
 	fault    Fault
 	requests map[string]int // by path
+	webhooks webhooks
 }
 
 // What is counted is bounded: with requests for ever other paths, strangers would fill the memory.
@@ -39,16 +41,18 @@ const (
 // NewServer starts a server for the tenant, which is copied. As [net/http/httptest.NewServer] does, it panics where
 // it can't listen; and also where the declaration contradicts itself, with words that say what to mend.
 func NewServer(t Tenant) *Server {
-	directory, err := newDirectory(t)
+	now := t.Now
+	if now == nil {
+		now = time.Now
+	}
+	directory, err := newDirectory(t, now())
 	must(err)
 	s := &Server{
 		directory: directory,
-		now:       t.Now,
+		now:       now,
+		webhooks:  newWebhooks(t.HTTPClient),
 		keys:      keyRing{current: NewKey(cmp.Or(t.Algorithm, "ES384"))},
 		requests:  map[string]int{},
-	}
-	if s.now == nil {
-		s.now = time.Now
 	}
 	listener := t.Listener
 	if listener == nil {
@@ -92,11 +96,13 @@ func (s *Server) follow(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// Close stops listening, closes all connections and waits until their handlers are through.
+// Close stops listening, closes all connections, gives up webhooks that are under way, and waits until all is through.
 func (s *Server) Close() {
 	s.stop()
 	_ = s.server.Close()
 	s.connections.Wait()
+	s.deliveries.Wait()
+	s.webhooks.close()
 }
 
 // Endpoint is the Logto endpoint that clients are configured with; the issuer is Endpoint + "/oidc".
@@ -106,7 +112,8 @@ func (s *Server) Endpoint() string { return s.endpoint }
 func (s *Server) URL() string { return s.url }
 
 // Requests is the number of requests that have come for a path, such as "/oidc/jwks", disturbed and refused ones
-// included. Of paths that Logto doesn't have, only the first 1,000 are counted, and none above 256 bytes.
+// included. Of paths that Logto doesn't have, or that hold an ID, only the first 1,000 are counted, and none above 256
+// bytes.
 func (s *Server) Requests(path string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -303,13 +304,27 @@ func TestListenerIsTheCallers(t *testing.T) {
 
 func TestConcurrentUse(t *testing.T) {
 	clock := logtotest.NewClock(noon)
-	declared := tenant()
+	declared := users("alice")
 	declared.Now = clock.Now
+	declared.Hooks = []logtotest.Hook{{ID: "hook", URL: dead, SigningKey: "key"}}
 	s := start(t, declared)
+	changes := []string{
+		"PATCH /users/alice/is-suspended " + `{"isSuspended":true}`,
+		"PATCH /hooks/hook " + `{"enabled":true}`, "GET /hooks/hook/recent-logs ", "GET /users ",
+	}
 	var workers sync.WaitGroup
 	for range 4 {
 		workers.Go(func() {
 			for range 5 {
+				token := s.Mint(logtotest.Token{Audience: managementAPI, Scopes: []string{"all"}, Lifetime: 24 * time.Hour})
+				for _, change := range changes {
+					parts := strings.SplitN(change, " ", 3)
+					r, _ := http.NewRequest(parts[0], s.URL()+"/api"+parts[1], strings.NewReader(parts[2]))
+					r.Header = http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}}
+					if resp, err := http.DefaultClient.Do(r); err == nil {
+						_ = resp.Body.Close()
+					}
+				}
 				s.Rotate("ES256")
 				s.Announce("")
 				s.DropPrevious()

@@ -2,6 +2,7 @@ package logtotest
 
 import (
 	"net"
+	"net/http"
 	"time"
 )
 
@@ -10,7 +11,9 @@ type Tenant struct {
 	Resources     []Resource
 	Roles         []Role
 	Applications  []Application
+	Users         []User
 	Organizations []Organization
+	Hooks         []Hook
 
 	// ID is the tenant's ID, "default" if empty as in every self-hosted Logto.
 	// It makes the Management API's resource indicator: https://{ID}.logto.app/api.
@@ -28,6 +31,10 @@ type Tenant struct {
 	// clients use. Default: a free port on 127.0.0.1.
 	Listener net.Listener
 
+	// HTTPClient sends the webhooks, within 10 seconds as Logto does, whatever its Timeout. It is copied.
+	// Its Transport must honor request contexts. Default: one of the server's own.
+	HTTPClient *http.Client
+
 	// Now is the server's clock, time.Now by default.
 	Now func() time.Time
 }
@@ -39,7 +46,7 @@ type Resource struct {
 	TokenLifetime time.Duration // default: an hour
 }
 
-// Role is a machine-to-machine role.
+// Role is a role for applications and users. At Logto, each role is for one of the two.
 type Role struct {
 	Name   string
 	Scopes map[string][]string // by resource indicator
@@ -50,6 +57,13 @@ type Application struct {
 	ID     string
 	Secret string
 	Roles  []string // names of declared roles
+}
+
+// User is a user. There is no sign-in here: a user's tokens are minted.
+type User struct {
+	ID        string
+	Roles     []string // names of declared roles
+	Suspended bool
 }
 
 // Organization is an organization and the applications in it.
@@ -63,4 +77,15 @@ type Member struct {
 	ApplicationID  string
 	Scopes         []string            // organization permissions
 	ResourceScopes map[string][]string // scopes of API resources held in this organization, by resource indicator
+}
+
+// Hook is a webhook. It is sent each of its events at most once, as Logto 1.42 does: an event whose receiver is down, or
+// hasn't answered after 10 seconds, is only in the hook's log. At most 256 events are under way at once: a change that
+// causes one more waits, which it doesn't at Logto. Of the log, the latest 32 MiB are kept.
+type Hook struct {
+	ID         string
+	URL        string   // of the receiver, which need not be up
+	SigningKey string   // of the signature that comes with each event
+	Events     []string // default: User.SuspensionStatus.Updated, User.Deleted, Organization.Deleted, Organization.Membership.Updated, which are all that there are here
+	Disabled   bool     // nothing is sent, and nothing gets into the log
 }

@@ -33,13 +33,25 @@ func TestInconsistentTenants(t *testing.T) {
 		{"organization without an ID", func(t *logtotest.Tenant) { t.Organizations[0].ID = "" }, "one organization has an empty name or ID"},
 		{"organization twice", func(t *logtotest.Tenant) { t.Organizations = append(t.Organizations, t.Organizations[0]) }, `organization "acme" is declared twice`},
 		{"unknown member", func(t *logtotest.Tenant) { t.Organizations[0].Members[0].ApplicationID = "x" }, `member "x" of organization "acme" is no declared application`},
+		{"user without an ID", func(t *logtotest.Tenant) { t.Users[0].ID = "" }, "one user has an empty name or ID"},
+		{"user twice", func(t *logtotest.Tenant) { t.Users = append(t.Users, t.Users[0]) }, `user "alice" is declared twice`},
+		{"user who is an application", func(t *logtotest.Tenant) { t.Users[0].ID = "shop" }, `user "shop" is declared twice`},
+		{"user with an unknown role", func(t *logtotest.Tenant) { t.Users[0].Roles = []string{"x"} }, `user "alice" has the role "x"`},
+		{"hook without an ID", func(t *logtotest.Tenant) { t.Hooks[0].ID = "" }, "one hook has an empty name or ID"},
+		{"hook twice", func(t *logtotest.Tenant) { t.Hooks = append(t.Hooks, t.Hooks[0]) }, `hook "hook" is declared twice`},
+		{"hook without a key", func(t *logtotest.Tenant) { t.Hooks[0].SigningKey = "" }, `hook "hook" has no signing key`},
+		{"hook without a URL", func(t *logtotest.Tenant) { t.Hooks[0].URL = "" }, `hook "hook" has the URL ""`},
+		{"hook with half a URL", func(t *logtotest.Tenant) { t.Hooks[0].URL = "127.0.0.1:9" }, `hook "hook" has the URL "127.0.0.1:9"`},
+		{"hook with an unknown event", func(t *logtotest.Tenant) { t.Hooks[0].Events = []string{"User.Delete"} }, `hook "hook" has the event "User.Delete"`},
+		{"hook without events", func(t *logtotest.Tenant) { t.Hooks[0].Events = []string{} }, `hook "hook" has no events`},
 		{"member with an unknown scope", func(t *logtotest.Tenant) {
 			t.Organizations[0].Members[0].ResourceScopes[shoppingAPI][0] = "x"
 		}, `member "no-role" of organization "acme" has the scope "x"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			declared := tenant()
+			declared := users("alice")
+			declared.Hooks = []logtotest.Hook{{ID: "hook", URL: dead, SigningKey: "key"}}
 			tt.edit(&declared)
 			defer func() {
 				message := recover()
@@ -67,8 +79,13 @@ func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 }
 
 func TestTenantIsCopied(t *testing.T) {
-	declared := tenant()
+	declared := users("alice")
+	declared.Hooks = []logtotest.Hook{{ID: "hook", URL: dead, SigningKey: "key", Events: []string{"User.Deleted"}}}
 	s := start(t, declared)
+	declared.Users[0].ID = "bob"
+	declared.Hooks[0].Events[0] = "Organization.Deleted"
+	require.Equal(t, []string{"alice"}, idsOf(t, manage(t, s, "GET", "/users", "")))
+	require.Equal(t, []any{"User.Deleted"}, manage(t, s, "GET", "/hooks/hook", "").decode(t)["events"])
 	declared.Roles[0].Scopes[shoppingAPI][0] = "write:products"
 	declared.Applications[1].Secret = "changed"
 	resp := askToken(t, s, "reader", "reader-secret", form("resource", shoppingAPI, "scope", "read:products write:products"))

@@ -171,7 +171,7 @@ func (s *Server) clientCredentials(application string, form url.Values) (Token, 
 		return Token{}, refusal
 	}
 	organization := form.Get("organization_id")
-	if organization != "" && s.directory.held[membership{application, organization}] == nil {
+	if organization != "" && s.heldBy(application, organization) == nil {
 		return Token{}, &oauthError{http.StatusForbidden, "access_denied", "app has not associated with the organization"}
 	}
 	resource, refusal := s.resource(form["resource"])
@@ -184,7 +184,7 @@ func (s *Server) clientCredentials(application string, form url.Values) (Token, 
 	token := Token{
 		Subject:        application,
 		Audience:       resource,
-		Scopes:         intersect(form.Get("scope"), s.directory.held[membership{application, organization}][resource]),
+		Scopes:         intersect(form.Get("scope"), s.heldBy(application, organization)[resource]),
 		OrganizationID: organization,
 		Lifetime:       cmp.Or(s.directory.lifetimes[resource], defaultLifetime),
 	}
@@ -192,6 +192,13 @@ func (s *Server) clientCredentials(application string, form url.Values) (Token, 
 		token.Audience, token.OrganizationID = organizationAudience+organization, ""
 	}
 	return token, nil
+}
+
+// heldBy is what a subject holds in an organization, or by role if that is empty. It is nil for a subject that is not a member.
+func (s *Server) heldBy(subject, organization string) scopes {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.directory.held[membership{subject, organization}]
 }
 
 // resource is the one that is asked for, or empty. Repeating it is fine, and a second one is not.

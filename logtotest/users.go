@@ -1,0 +1,169 @@
+package logtotest
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+type user struct {
+	id        string
+	rank      int // as declared
+	suspended bool
+	created   time.Time
+	updated   time.Time
+}
+
+// profile is what the Management API and webhooks say about a user. It is empty but for what revocation needs.
+type profile struct {
+	ID            string   `json:"id"`
+	Username      *string  `json:"username"`
+	PrimaryEmail  *string  `json:"primaryEmail"`
+	PrimaryPhone  *string  `json:"primaryPhone"`
+	Name          *string  `json:"name"`
+	Avatar        *string  `json:"avatar"`
+	CustomData    struct{} `json:"customData"`
+	Identities    struct{} `json:"identities"`
+	LastSignInAt  *int64   `json:"lastSignInAt"`
+	CreatedAt     int64    `json:"createdAt"`
+	UpdatedAt     int64    `json:"updatedAt"`
+	Profile       struct{} `json:"profile"`
+	ApplicationID *string  `json:"applicationId"`
+	IsSuspended   bool     `json:"isSuspended"`
+}
+
+func (u *user) profile() profile {
+	return profile{ID: u.id, CreatedAt: u.created.UnixMilli(), UpdatedAt: u.updated.UnixMilli(), IsSuspended: u.suspended}
+}
+
+// serveUsers is the list of users, the newest first, as far as they match the search.
+func (s *Server) serveUsers(w http.ResponseWriter, r *http.Request) {
+	p, ok := readPage(w, r)
+	if !ok {
+		return
+	}
+	matches, fault := userSearch(r.URL.Query())
+	if fault != "" {
+		writeJSON(w, r, http.StatusBadRequest, map[string]string{
+			"code": "request.invalid_input", "message": messages["request.invalid_input"], "details": fault,
+		})
+		return
+	}
+	s.mu.Lock()
+	var found []user
+	for id, u := range s.directory.users {
+		if matches(id) {
+			found = append(found, *u)
+		}
+	}
+	s.mu.Unlock()
+	slices.SortFunc(found, func(a, b user) int { return cmp.Compare(b.rank, a.rank) })
+	list := make([]profile, len(found)) // never null
+	for i := range found {
+		list[i] = found[i].profile()
+	}
+	writePage(w, r, list, p)
+}
+
+// searchFields are those by which Logto finds users. Here a user has an ID only, so the others match no user.
+var searchFields = []string{"", "id", "username", "name", "primaryEmail", "primaryPhone"}
+
+// userSearch reads a query such as search.id=a&search.id=b&mode.id=exact: any of these IDs. Without a field, all are
+// searched. Logto's modes similar_to and posix are refused.
+func userSearch(query url.Values) (matches func(id string) bool, fault string) {
+	fold := strings.ToLower
+	if query.Get("isCaseSensitive") == "true" {
+		fold = func(text string) string { return text }
+	}
+	var conditions []func(id string) bool
+	for name, values := range query {
+		field, ok := strings.CutPrefix(name, "search")
+		if !ok {
+			continue
+		}
+		field = strings.TrimPrefix(field, ".")
+		mode := cmp.Or(query.Get("mode."+field), query.Get("mode"), "like")
+		wanted := map[string]bool{}
+		for _, value := range values {
+			wanted[fold(value)] = true
+		}
+		var condition func(id string) bool
+		switch {
+		case !slices.Contains(searchFields, field):
+			return nil, "no search by the field " + field
+		case wanted[""]:
+			return nil, "an empty search value"
+		case mode == "exact":
+			condition = func(id string) bool { return wanted[fold(id)] }
+		case mode != "like":
+			return nil, "no search by the mode " + mode
+		case len(values) > 1:
+			return nil, "more than one search value, and the mode is not exact"
+		default:
+			condition = func(id string) bool { return isLike(fold(id), fold(values[0])) }
+		}
+		if field != "" && field != "id" {
+			condition = func(string) bool { return false }
+		}
+		conditions = append(conditions, condition)
+	}
+	all := cmp.Or(query.Get("joint"), query.Get("jointMode")) == "and"
+	return func(id string) bool {
+		for _, condition := range conditions {
+			if condition(id) != all {
+				return !all
+			}
+		}
+		return all || len(conditions) == 0
+	}, ""
+}
+
+func (s *Server) serveUser(w http.ResponseWriter, r *http.Request) {
+	if u, ok := s.changeUser(w, r, func(*user) {}); ok {
+		writeJSON(w, r, http.StatusOK, u)
+	}
+}
+
+// suspendUser sends an event even if nothing changes, as Logto does.
+func (s *Server) suspendUser(w http.ResponseWriter, r *http.Request) {
+	var body struct{ IsSuspended *bool }
+	if !readJSON(w, r, &body) {
+		return
+	}
+	if body.IsSuspended == nil {
+		writeError(w, r, http.StatusBadRequest, "guard.invalid_input")
+		return
+	}
+	now := s.now()
+	u, ok := s.changeUser(w, r, func(u *user) { u.suspended, u.updated = *body.IsSuspended, now })
+	if ok {
+		s.emit(r, userSuspended, http.StatusOK, map[string]any{"data": u})
+		writeJSON(w, r, http.StatusOK, u)
+	}
+}
+
+// changeUser returns what the path's user is after a change. It answers itself, and returns false, where there is none.
+func (s *Server) changeUser(w http.ResponseWriter, r *http.Request, change func(*user)) (after profile, ok bool) {
+	s.mu.Lock()
+	u := s.directory.users[r.PathValue("userId")]
+	if u != nil {
+		change(u)
+		after = u.profile()
+	}
+	s.mu.Unlock()
+	if u == nil {
+		writeError(w, r, http.StatusNotFound, "entity.not_found")
+	}
+	return after, u != nil
+}
+
+func (s *Server) deleteUser(w http.ResponseWriter, r *http.Request) {
+	u, ok := s.changeUser(w, r, func(u *user) { delete(s.directory.users, u.id) })
+	if ok {
+		s.emit(r, userDeleted, http.StatusNoContent, map[string]any{"data": u})
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
