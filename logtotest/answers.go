@@ -23,6 +23,7 @@ var messages = map[string]string{
 	"auth.unauthorized":                           "Unauthorized. Please check credentials and its scope.",
 	"entity.not_exists_with_id":                   "The hook does not exist.",
 	"entity.not_found":                            "The resource does not exist.",
+	"entity.relation_foreign_key_not_found":       "Cannot find one or more foreign keys. Please check the input and ensure that all referenced entities exist.",
 	"guard.invalid_input":                         "The request body is invalid.",
 	"guard.invalid_pagination":                    "The request pagination value is invalid.",
 	"hook.endpoint_responded_with_error":          "The endpoint responded with an error.",

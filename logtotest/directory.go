@@ -25,9 +25,10 @@ type directory struct {
 	secrets       map[string]string        // by application ID
 
 	// The Management API changes these: Server.mu guards them.
-	users map[string]*user
-	held  map[membership]scopes // there is one of each member, even if it holds nothing
-	hooks map[string]*hook
+	users         map[string]*user
+	organizations map[string]bool
+	held          map[membership]scopes // there is one of each member, even if it holds nothing
+	hooks         map[string]*hook
 }
 
 // membership is where a user or an application holds scopes: by role if there is no organization, else in it.
@@ -51,6 +52,7 @@ func newDirectory(t Tenant, now time.Time) (*directory, error) {
 			lifetimes:     map[string]time.Duration{},
 			secrets:       map[string]string{},
 			users:         map[string]*user{},
+			organizations: map[string]bool{},
 			held:          map[membership]scopes{},
 			hooks:         map[string]*hook{},
 		},
@@ -71,10 +73,9 @@ func newDirectory(t Tenant, now time.Time) (*directory, error) {
 	for _, u := range t.Users {
 		reg.addUser(u, now)
 	}
-	organizations := map[string]bool{}
 	for _, o := range t.Organizations {
-		reg.checkName("organization", o.ID, organizations[o.ID])
-		organizations[o.ID] = true
+		reg.checkName("organization", o.ID, reg.organizations[o.ID])
+		reg.organizations[o.ID] = true
 		for _, m := range o.Members {
 			reg.addMember(o.ID, m)
 		}
@@ -140,11 +141,18 @@ func (reg *registrar) giveRoles(kind, subject string, roles []string) {
 }
 
 func (reg *registrar) addMember(organization string, m Member) {
-	who := fmt.Sprintf("member %q of organization %q", m.ApplicationID, organization)
-	if _, ok := reg.secrets[m.ApplicationID]; !ok {
+	subject := cmp.Or(m.ApplicationID, m.UserID)
+	who := fmt.Sprintf("member %q of organization %q", subject, organization)
+	_, application := reg.secrets[m.ApplicationID]
+	switch {
+	case m.ApplicationID != "" && m.UserID != "":
+		reg.fault("%s has a UserID too: give each a member of its own", who)
+	case m.UserID != "" && reg.users[m.UserID] == nil:
+		reg.fault("%s is no declared user: add it to Tenant.Users", who)
+	case m.UserID == "" && !application:
 		reg.fault("%s is no declared application: add it to Tenant.Applications", who)
 	}
-	place := membership{m.ApplicationID, organization}
+	place := membership{subject, organization}
 	if reg.held[place] != nil {
 		reg.fault("%s is declared twice: leave one", who)
 	}

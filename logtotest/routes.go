@@ -35,6 +35,12 @@ var routes = map[string]map[string]handler{
 	apiMount + "/users/{userId}":              {"GET": (*Server).serveUser, "DELETE": (*Server).deleteUser},
 	apiMount + "/users/{userId}/is-suspended": {"PATCH": (*Server).suspendUser},
 
+	apiMount + "/organizations/{id}":                              {"DELETE": (*Server).deleteOrganization},
+	apiMount + "/organizations/{id}/users":                        userMembers.routes(),
+	apiMount + "/organizations/{id}/users/{userId}":               {"DELETE": userMembers.remove},
+	apiMount + "/organizations/{id}/applications":                 applicationMembers.routes(),
+	apiMount + "/organizations/{id}/applications/{applicationId}": {"DELETE": applicationMembers.remove},
+
 	apiMount + "/hooks/{id}":             {"GET": (*Server).serveHook, "PATCH": (*Server).changeHook, "DELETE": (*Server).deleteHook},
 	apiMount + "/hooks/{id}/test":        {"POST": (*Server).testHook},
 	apiMount + "/hooks/{id}/recent-logs": {"GET": (*Server).serveRecentLogs},

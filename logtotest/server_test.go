@@ -304,13 +304,14 @@ func TestListenerIsTheCallers(t *testing.T) {
 
 func TestConcurrentUse(t *testing.T) {
 	clock := logtotest.NewClock(noon)
-	declared := users("alice")
+	declared := members("alice")
 	declared.Now = clock.Now
 	declared.Hooks = []logtotest.Hook{{ID: "hook", URL: dead, SigningKey: "key"}}
 	s := start(t, declared)
 	changes := []string{
 		"PATCH /users/alice/is-suspended " + `{"isSuspended":true}`,
-		"PATCH /hooks/hook " + `{"enabled":true}`, "GET /hooks/hook/recent-logs ", "GET /users ",
+		"PUT /organizations/acme/users " + `{"userIds":["alice"]}`, "PUT /organizations/acme/users " + `{"userIds":[]}`,
+		"PATCH /hooks/hook " + `{"enabled":true}`, "GET /hooks/hook/recent-logs ", "GET /users ", "GET /organizations/acme/users ",
 	}
 	var workers sync.WaitGroup
 	for range 4 {

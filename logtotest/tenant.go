@@ -66,15 +66,16 @@ type User struct {
 	Suspended bool
 }
 
-// Organization is an organization and the applications in it.
+// Organization is an organization with its members.
 type Organization struct {
 	ID      string
 	Members []Member
 }
 
-// Member is an application's place in an organization.
+// Member is the place of an application or a user in an organization: one of the two IDs is set.
 type Member struct {
 	ApplicationID  string
+	UserID         string
 	Scopes         []string            // organization permissions
 	ResourceScopes map[string][]string // scopes of API resources held in this organization, by resource indicator
 }

@@ -37,6 +37,13 @@ func TestInconsistentTenants(t *testing.T) {
 		{"user twice", func(t *logtotest.Tenant) { t.Users = append(t.Users, t.Users[0]) }, `user "alice" is declared twice`},
 		{"user who is an application", func(t *logtotest.Tenant) { t.Users[0].ID = "shop" }, `user "shop" is declared twice`},
 		{"user with an unknown role", func(t *logtotest.Tenant) { t.Users[0].Roles = []string{"x"} }, `user "alice" has the role "x"`},
+		{"unknown user", func(t *logtotest.Tenant) { t.Organizations[0].Members[0] = logtotest.Member{UserID: "x"} }, `member "x" of organization "acme" is no declared user`},
+		{"application as a user", func(t *logtotest.Tenant) { t.Organizations[0].Members[0] = logtotest.Member{UserID: "shop"} }, `member "shop" of organization "acme" is no declared user`},
+		{"member of both kinds", func(t *logtotest.Tenant) { t.Organizations[0].Members[0].UserID = "alice" }, `member "no-role" of organization "acme" has a UserID too`},
+		{"nobody", func(t *logtotest.Tenant) { t.Organizations[0].Members[0] = logtotest.Member{} }, `member "" of organization "acme" is no declared application`},
+		{"user twice in an organization", func(t *logtotest.Tenant) {
+			t.Organizations[0].Members = []logtotest.Member{{UserID: "alice"}, {UserID: "alice"}}
+		}, `member "alice" of organization "acme" is declared twice`},
 		{"hook without an ID", func(t *logtotest.Tenant) { t.Hooks[0].ID = "" }, "one hook has an empty name or ID"},
 		{"hook twice", func(t *logtotest.Tenant) { t.Hooks = append(t.Hooks, t.Hooks[0]) }, `hook "hook" is declared twice`},
 		{"hook without a key", func(t *logtotest.Tenant) { t.Hooks[0].SigningKey = "" }, `hook "hook" has no signing key`},

@@ -109,12 +109,17 @@ func TestManagementNeedsAToken(t *testing.T) {
 	s := start(t, declared)
 	other := "Bearer " + s.Mint(logtotest.Token{Scopes: []string{"all"}})
 	for path, methods := range map[string]string{
-		"/users":                    "GET",
-		"/users/alice":              "GET DELETE",
-		"/users/alice/is-suspended": "PATCH",
-		"/hooks/hook":               "GET PATCH DELETE",
-		"/hooks/hook/test":          "POST",
-		"/hooks/hook/recent-logs":   "GET",
+		"/users":                               "GET",
+		"/users/alice":                         "GET DELETE",
+		"/users/alice/is-suspended":            "PATCH",
+		"/organizations/acme":                  "DELETE",
+		"/organizations/acme/users":            "GET POST PUT",
+		"/organizations/acme/users/alice":      "DELETE",
+		"/organizations/acme/applications":     "GET POST PUT",
+		"/organizations/acme/applications/bot": "DELETE",
+		"/hooks/hook":                          "GET PATCH DELETE",
+		"/hooks/hook/test":                     "POST",
+		"/hooks/hook/recent-logs":              "GET",
 	} {
 		for method := range strings.SplitSeq(methods, " ") {
 			requireError(t, do(t, request(t, method, s.URL()+"/api"+path, "")), 401, "auth.authorization_header_missing")

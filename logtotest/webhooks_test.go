@@ -104,9 +104,31 @@ func TestEvents(t *testing.T) {
 		{"no longer suspended", "PATCH", "/users/alice/is-suspended", `{"isSuspended":false}`, 200,
 			`{"event":"User.SuspensionStatus.Updated","path":"/users/alice/is-suspended","method":"PATCH","status":200,"params":{"userId":"alice"},
 			"matchedRoute":"/users/:userId/is-suspended","data":` + profile("alice", false, noon, at)},
-		{"deleted", "DELETE", "/users/alice", "", 204,
+		{"deleted, though a member", "DELETE", "/users/alice", "", 204,
 			`{"event":"User.Deleted","path":"/users/alice","method":"DELETE","status":204,"params":{"userId":"alice"},
 			"matchedRoute":"/users/:userId","data":` + profile("alice", false, noon, noon)},
+		{"organization deleted", "DELETE", "/organizations/acme", "", 204,
+			`{"event":"Organization.Deleted","path":"/organizations/acme","method":"DELETE","status":204,"params":{"id":"acme"},
+			"matchedRoute":"/organizations/:id"`},
+		{"one added", "POST", "/organizations/acme/users", `{"userIds":["bob","alice","bob"]}`, 201,
+			`{"event":"Organization.Membership.Updated","path":"/organizations/acme/users","method":"POST","status":201,"params":{"id":"acme"},
+			"matchedRoute":"/organizations/:id/users","organizationId":"acme","addedUserIds":["bob"]`},
+		{"nobody added", "POST", "/organizations/acme/users", `{"userIds":["alice"]}`, 201,
+			`{"event":"Organization.Membership.Updated","path":"/organizations/acme/users","method":"POST","status":201,"params":{"id":"acme"},
+			"matchedRoute":"/organizations/:id/users","organizationId":"acme"`},
+		{"replaced", "PUT", "/organizations/acme/users", `{"userIds":["bob"]}`, 204,
+			`{"event":"Organization.Membership.Updated","path":"/organizations/acme/users","method":"PUT","status":204,"params":{"id":"acme"},
+			"matchedRoute":"/organizations/:id/users","organizationId":"acme","addedUserIds":["bob"],"removedUserIds":["alice"]`},
+		{"removed", "DELETE", "/organizations/acme/users/alice", "", 204,
+			`{"event":"Organization.Membership.Updated","path":"/organizations/acme/users/alice","method":"DELETE","status":204,"params":{"id":"acme","userId":"alice"},
+			"matchedRoute":"/organizations/:id/users/:userId","organizationId":"acme","removedUserIds":["alice"]`},
+		{"applications", "PUT", "/organizations/acme/applications", `{"applicationIds":["shop"]}`, 204,
+			`{"event":"Organization.Membership.Updated","path":"/organizations/acme/applications","method":"PUT","status":204,"params":{"id":"acme"},
+			"matchedRoute":"/organizations/:id/applications","organizationId":"acme","addedApplicationIds":["shop"],"removedApplicationIds":["no-role"]`},
+		{"application removed", "DELETE", "/organizations/acme/applications/no-role", "", 204,
+			`{"event":"Organization.Membership.Updated","path":"/organizations/acme/applications/no-role","method":"DELETE","status":204,
+			"params":{"id":"acme","applicationId":"no-role"},"matchedRoute":"/organizations/:id/applications/:applicationId",
+			"organizationId":"acme","removedApplicationIds":["no-role"]`},
 		{"refused", "DELETE", "/users/nobody", "", 404, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -114,6 +136,7 @@ func TestEvents(t *testing.T) {
 			address, got := receiver(t, 200)
 			declared := users("alice", "bob")
 			declared.Now = clock.Now
+			declared.Organizations[0].Members = append(declared.Organizations[0].Members, logtotest.Member{UserID: "alice"})
 			declared.Hooks = []logtotest.Hook{{ID: "hook", URL: address, SigningKey: "key"}}
 			s := start(t, declared)
 			clock.Set(at)
