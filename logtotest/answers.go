@@ -11,6 +11,7 @@ import (
 // request is in its error_description.
 var messages = map[string]string{
 	"oidc.access_denied":          "Access denied.",
+	"oidc.invalid_grant":          "Grant request is invalid.",
 	"oidc.invalid_client":         "An OIDC error occurred: oidc.invalid_client.",
 	"oidc.invalid_request":        "Request is invalid.",
 	"oidc.invalid_target":         "Invalid resource indicator.",
@@ -29,6 +30,7 @@ var messages = map[string]string{
 	"hook.endpoint_responded_with_error":          "The endpoint responded with an error.",
 	"hook.send_test_payload_failed":               "The test payload could not be sent.",
 	"request.invalid_input":                       "Input is invalid.",
+	"subscription.limit_exceeded":                 "No more of these fit in here.",
 }
 
 // writeError answers as Logto itself refuses.

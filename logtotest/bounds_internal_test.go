@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -45,4 +46,17 @@ func TestCappedCount(t *testing.T) {
 			require.Equal(t, max(2, 2*tt.length+1), w.Body.Len(), "a digit, and a comma or a bracket, of each")
 		})
 	}
+}
+
+func TestPersonalTokensAreBounded(t *testing.T) {
+	s := &Server{directory: &directory{users: map[string]*user{"alice": {}}, tokens: map[string]personalToken{}}}
+	for i := range 10_000 {
+		status, _ := s.keepPersonalToken(fmt.Sprint(i), personalToken{user: "alice"})
+		require.Equal(t, http.StatusCreated, status)
+	}
+	status, code := s.keepPersonalToken("one more", personalToken{user: "alice"})
+	require.Equal(t, http.StatusForbidden, status)
+	require.NotEmpty(t, messages[code])
+	require.True(t, personalToken{expires: 1}.expired(time.UnixMilli(1)))
+	require.False(t, personalToken{}.expired(time.UnixMilli(1)))
 }

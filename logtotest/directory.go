@@ -23,12 +23,14 @@ type directory struct {
 	lifetimes     map[string]time.Duration // of tokens, by resource indicator
 	applications  []string                 // IDs, as declared
 	secrets       map[string]string        // by application ID
+	exchanges     map[string]bool          // the applications that exchange tokens
 
 	// The Management API changes these: Server.mu guards them.
 	users         map[string]*user
 	organizations map[string]bool
 	held          map[membership]scopes // there is one of each member, even if it holds nothing
 	hooks         map[string]*hook
+	tokens        map[string]personalToken // by value
 }
 
 // membership is where a user or an application holds scopes: by role if there is no organization, else in it.
@@ -51,10 +53,12 @@ func newDirectory(t Tenant, now time.Time) (*directory, error) {
 			managementAPI: "https://" + cmp.Or(t.ID, "default") + ".logto.app/api",
 			lifetimes:     map[string]time.Duration{},
 			secrets:       map[string]string{},
+			exchanges:     map[string]bool{},
 			users:         map[string]*user{},
 			organizations: map[string]bool{},
 			held:          map[membership]scopes{},
 			hooks:         map[string]*hook{},
+			tokens:        map[string]personalToken{},
 		},
 		scopes: map[string][]string{},
 		roles:  map[string]Role{},
@@ -120,6 +124,7 @@ func (reg *registrar) addApplication(a Application) {
 	}
 	reg.applications = append(reg.applications, a.ID)
 	reg.secrets[a.ID] = a.Secret
+	reg.exchanges[a.ID] = a.TokenExchange
 	reg.giveRoles("application", a.ID, a.Roles)
 }
 

@@ -12,7 +12,7 @@ func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 		"authorization_endpoint":                host + oidcMount + "/auth", // required by discovery, though users can't sign in here
 		"token_endpoint":                        host + tokenPath,
 		"jwks_uri":                              host + jwksPath,
-		"grant_types_supported":                 []string{clientCredentials},
+		"grant_types_supported":                 []string{clientCredentials, tokenExchange},
 		"response_types_supported":              []string{"code"},
 		"subject_types_supported":               []string{"public"},
 		"id_token_signing_alg_values_supported": []string{s.Key().Algorithm()},

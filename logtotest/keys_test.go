@@ -140,7 +140,7 @@ func TestDiscoveryFollowsTheHost(t *testing.T) {
 	require.Equal(t, local+"/oidc/jwks", metadata["jwks_uri"])
 	require.Equal(t, local+"/oidc/token", metadata["token_endpoint"])
 	require.Equal(t, metadata, get(t, local+"/oidc/.well-known/oauth-authorization-server").decode(t))
-	require.Equal(t, []any{"client_credentials"}, metadata["grant_types_supported"])
+	require.Equal(t, []any{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"}, metadata["grant_types_supported"])
 	require.Equal(t, []any{"client_secret_basic", "client_secret_post"}, metadata["token_endpoint_auth_methods_supported"])
 	require.Equal(t, []any{"ES384"}, metadata["id_token_signing_alg_values_supported"])
 

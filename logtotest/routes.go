@@ -31,9 +31,10 @@ var routes = map[string]map[string]handler{
 	applicationsPath: {"GET": (*Server).serveApplications, "POST": (*Server).refuseApplication},
 	"/":              {"GET": (*Server).serveRoot},
 
-	apiMount + "/users":                       {"GET": (*Server).serveUsers},
-	apiMount + "/users/{userId}":              {"GET": (*Server).serveUser, "DELETE": (*Server).deleteUser},
-	apiMount + "/users/{userId}/is-suspended": {"PATCH": (*Server).suspendUser},
+	apiMount + "/users":                                 {"GET": (*Server).serveUsers},
+	apiMount + "/users/{userId}":                        {"GET": (*Server).serveUser, "DELETE": (*Server).deleteUser},
+	apiMount + "/users/{userId}/is-suspended":           {"PATCH": (*Server).suspendUser},
+	apiMount + "/users/{userId}/personal-access-tokens": {"POST": (*Server).addPersonalToken},
 
 	apiMount + "/organizations/{id}":                              {"DELETE": (*Server).deleteOrganization},
 	apiMount + "/organizations/{id}/users":                        userMembers.routes(),

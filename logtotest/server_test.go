@@ -309,7 +309,7 @@ func TestConcurrentUse(t *testing.T) {
 	declared.Hooks = []logtotest.Hook{{ID: "hook", URL: dead, SigningKey: "key"}}
 	s := start(t, declared)
 	changes := []string{
-		"PATCH /users/alice/is-suspended " + `{"isSuspended":true}`,
+		"PATCH /users/alice/is-suspended " + `{"isSuspended":true}`, "POST /users/alice/personal-access-tokens " + `{"name":"x"}`,
 		"PUT /organizations/acme/users " + `{"userIds":["alice"]}`, "PUT /organizations/acme/users " + `{"userIds":[]}`,
 		"PATCH /hooks/hook " + `{"enabled":true}`, "GET /hooks/hook/recent-logs ", "GET /users ", "GET /organizations/acme/users ",
 	}

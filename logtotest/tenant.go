@@ -54,12 +54,13 @@ type Role struct {
 
 // Application is a machine-to-machine application.
 type Application struct {
-	ID     string
-	Secret string
-	Roles  []string // names of declared roles
+	ID            string
+	Secret        string
+	Roles         []string // names of declared roles
+	TokenExchange bool     // it may exchange personal access tokens of users for access tokens
 }
 
-// User is a user. There is no sign-in here: a user's tokens are minted.
+// User is a user. There is no sign-in here: a user's tokens are minted, or bought with a personal access token.
 type User struct {
 	ID        string
 	Roles     []string // names of declared roles

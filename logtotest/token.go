@@ -2,6 +2,7 @@ package logtotest
 
 import (
 	"cmp"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,12 +20,13 @@ const (
 	maxBodySize       = 56 << 10
 )
 
-// notForMachines are grants that Logto knows, but not for machine-to-machine applications.
+// notForMachines are grants that Logto knows, but not for machine-to-machine applications, the last one unless a setting
+// allows it.
 var notForMachines = []string{
 	"authorization_code",
 	"refresh_token",
 	"urn:ietf:params:oauth:grant-type:device_code",
-	"urn:ietf:params:oauth:grant-type:token-exchange",
+	tokenExchange,
 }
 
 var notAllowed = invalidRequest("requested grant type is not allowed for this client")
@@ -66,8 +68,18 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer := tokenResponse{ExpiresIn: int64(token.Lifetime / time.Second), TokenType: "Bearer"}
-	answer.AccessToken = s.Mint(token, func(d *Draft) { answer.Scope = d.Claims["scope"] })
+	if token.Audience == "" {
+		answer.AccessToken, answer.Scope = opaqueToken(), ""
+	} else {
+		answer.AccessToken = s.Mint(token, func(d *Draft) { answer.Scope = d.Claims["scope"] })
+	}
 	writeJSON(w, r, http.StatusOK, answer)
+}
+
+func opaqueToken() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return encode(b[:])
 }
 
 func setTokenHeaders(w http.ResponseWriter, r *http.Request) {
@@ -91,6 +103,8 @@ func (s *Server) grantToken(w http.ResponseWriter, r *http.Request, basic basicA
 	switch grant := form.Get("grant_type"); {
 	case grant == clientCredentials:
 		return s.clientCredentials(application, form)
+	case grant == tokenExchange && s.directory.exchanges[application]:
+		return s.exchange(application, form)
 	case grant == "":
 		return Token{}, invalidRequest("missing required parameter 'grant_type'")
 	case slices.Contains(notForMachines, grant):

@@ -260,6 +260,7 @@ func TestTokenForAScript(t *testing.T) {
 var messages = map[string]string{
 	"access_denied":          "Access denied.",
 	"invalid_client":         "An OIDC error occurred: oidc.invalid_client.",
+	"invalid_grant":          "Grant request is invalid.",
 	"invalid_request":        "Request is invalid.",
 	"invalid_target":         "Invalid resource indicator.",
 	"unsupported_grant_type": "Unsupported `grant_type` requested.",

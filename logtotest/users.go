@@ -2,11 +2,18 @@ package logtotest
 
 import (
 	"cmp"
+	"crypto/rand"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+)
+
+const (
+	maxTokenName      = 256
+	maxPersonalTokens = 10_000 // of all users
 )
 
 type user struct {
@@ -160,10 +167,69 @@ func (s *Server) changeUser(w http.ResponseWriter, r *http.Request, change func(
 	return after, u != nil
 }
 
+// deleteUser ends the user's memberships and personal access tokens too, without events of their own.
 func (s *Server) deleteUser(w http.ResponseWriter, r *http.Request) {
-	u, ok := s.changeUser(w, r, func(u *user) { delete(s.directory.users, u.id) })
+	u, ok := s.changeUser(w, r, func(u *user) { s.directory.deleteUser(u.id) })
 	if ok {
 		s.emit(r, userDeleted, http.StatusNoContent, map[string]any{"data": u})
 		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+func (d *directory) deleteUser(id string) {
+	delete(d.users, id) // a membership without its user is not one any more: see members.of
+
+	maps.DeleteFunc(d.tokens, func(_ string, t personalToken) bool { return t.user == id })
+}
+
+// personalToken is a personal access token.
+type personalToken struct {
+	user    string
+	expires int64 // in milliseconds; 0: never
+}
+
+func (t personalToken) expired(now time.Time) bool {
+	return t.expires != 0 && t.expires <= now.UnixMilli()
+}
+
+// addPersonalToken makes a personal access token, which an application exchanges for access tokens of the user.
+func (s *Server) addPersonalToken(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Name      string
+		ExpiresAt *int64
+	}
+	if !readJSON(w, r, &body) {
+		return
+	}
+	now := s.now()
+	token := personalToken{user: r.PathValue("userId")}
+	if body.ExpiresAt != nil {
+		token.expires = *body.ExpiresAt
+	}
+	if body.Name == "" || len(body.Name) > maxTokenName || token.expires < 0 || token.expired(now) {
+		writeError(w, r, http.StatusBadRequest, "guard.invalid_input")
+		return
+	}
+	value := "pat_" + rand.Text()
+	if status, code := s.keepPersonalToken(value, token); status != http.StatusCreated {
+		writeError(w, r, status, code)
+		return
+	}
+	writeJSON(w, r, http.StatusCreated, map[string]any{
+		"userId": token.user, "name": body.Name, "value": value, "createdAt": now.UnixMilli(), "expiresAt": body.ExpiresAt,
+	})
+}
+
+func (s *Server) keepPersonalToken(value string, token personalToken) (status int, code string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch tokens := s.directory.tokens; {
+	case s.directory.users[token.user] == nil:
+		return http.StatusUnprocessableEntity, "entity.relation_foreign_key_not_found"
+	case len(tokens) == maxPersonalTokens:
+		return http.StatusForbidden, "subscription.limit_exceeded"
+	default:
+		tokens[value] = token
+		return http.StatusCreated, ""
 	}
 }

@@ -112,6 +112,7 @@ func TestManagementNeedsAToken(t *testing.T) {
 		"/users":                               "GET",
 		"/users/alice":                         "GET DELETE",
 		"/users/alice/is-suspended":            "PATCH",
+		"/users/alice/personal-access-tokens":  "POST",
 		"/organizations/acme":                  "DELETE",
 		"/organizations/acme/users":            "GET POST PUT",
 		"/organizations/acme/users/alice":      "DELETE",

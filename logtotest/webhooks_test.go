@@ -130,6 +130,7 @@ func TestEvents(t *testing.T) {
 			"params":{"id":"acme","applicationId":"no-role"},"matchedRoute":"/organizations/:id/applications/:applicationId",
 			"organizationId":"acme","removedApplicationIds":["no-role"]`},
 		{"refused", "DELETE", "/users/nobody", "", 404, ""},
+		{"a personal access token", "POST", "/users/alice/personal-access-tokens", `{"name":"x"}`, 201, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			clock.Set(noon)
