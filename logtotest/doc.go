@@ -19,15 +19,32 @@
 // The server's keys rotate with [Server.Rotate], it fails or refuses on request with [Server.Disturb], and [Clock] is a
 // time that it shares with what is tested.
 //
+// Users are suspended and deleted, and members join and leave, by the Management API: there are no methods for it, so a
+// test does what its administrator would do at Logto. Each [Hook] gets the events of that, signed with its key, and its
+// log can be read. A token of that API comes from an application that holds its scope "all", or from Mint.
+//
 // It serves
 //
 //	GET  /oidc/jwks
 //	GET  /oidc/.well-known/openid-configuration, and oauth-authorization-server beside it
-//	POST /oidc/token         client credentials only
-//	GET  /api/applications   the Management API, as far as needed to try a token of it, and its pages
+//	POST /oidc/token         client credentials, and the exchange of personal access tokens
 //
-// and answers whatever is asked there as Logto 1.42 was seen to. Users can't sign in: their tokens are minted. There
-// are no opaque tokens and no introspection.
+// and of the Management API, with its pages,
+//
+//	GET                /api/applications
+//	GET                /api/users                  search by ID
+//	GET, DELETE        /api/users/{userId}
+//	PATCH              /api/users/{userId}/is-suspended
+//	POST               /api/users/{userId}/personal-access-tokens
+//	DELETE             /api/organizations/{id}
+//	GET, POST, PUT     /api/organizations/{id}/users, and applications
+//	DELETE             /api/organizations/{id}/users/{userId}, and applications/{applicationId}
+//	GET, PATCH, DELETE /api/hooks/{id}
+//	POST               /api/hooks/{id}/test
+//	GET                /api/hooks/{id}/recent-logs
+//
+// and answers whatever is asked there as Logto 1.42 was seen to, or, where that was not tried, as its source says. Users
+// can't sign in: their tokens are minted or bought with a personal access token. There is no introspection.
 //
 // Nothing of it is meant to be safe: don't let it listen where strangers come by. What a browser on this machine is made
 // to ask by a website is refused (403) if the website let its own name point here: a request's Host has to be the

@@ -405,3 +405,45 @@ func ExampleTokensUsedUp() {
 	tokenUnder(logtotest.TokensUsedUp())
 	// Output: 429 auth.exceed_token_limit Token limit exceeded. Please contact your administrator.
 }
+
+// A user is suspended as at a real Logto, and the API that listens to its webhook is told.
+func ExampleHook() {
+	told := make(chan string, 1)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var event struct {
+			Event string
+			Data  struct {
+				ID          string
+				IsSuspended bool
+			}
+		}
+		err := json.NewDecoder(r.Body).Decode(&event) // after a look at the signature
+		told <- fmt.Sprintln(event.Event, event.Data, len(r.Header.Get("logto-signature-sha-256")), err)
+	}))
+	defer api.Close()
+	logto := logtotest.NewServer(logtotest.Tenant{
+		Users: []logtotest.User{{ID: "alice"}},
+		Hooks: []logtotest.Hook{{ID: "revocation", URL: api.URL, SigningKey: "whsec"}},
+	})
+	defer logto.Close()
+
+	token := logto.Mint(logtotest.Token{Audience: m2m.ManagementResource("default"), Scopes: []string{"all"}})
+	r, err := http.NewRequest(http.MethodPatch, logto.URL()+"/api/users/alice/is-suspended", strings.NewReader(`{"isSuspended":true}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.StatusCode)
+	fmt.Print(<-told)
+	// Output:
+	// 200
+	// User.SuspensionStatus.Updated {alice true} 64 <nil>
+}
