@@ -4,13 +4,15 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"time"
 )
 
 // Config says where revocations come from. The zero value makes a List that only
-// [List.Revoke] fills.
+// [List.Revoke] fills. It doesn't show SigningKeys when it is printed or logged, except
+// where package fmt calls no methods, as in an unexported field of another struct.
 type Config struct {
 	// SigningKeys are those of the Logto webhook that calls [List.ServeHTTP]; two
 	// while one replaces the other. Default: none, and ServeHTTP answers 401.
@@ -20,22 +22,47 @@ type Config struct {
 	// is alone.
 	Log Log
 
+	// Events is a webhook's log at Logto, which is read besides. Default: none, and an
+	// event that no webhook delivers is lost.
+	Events *EventLog
+
 	// MaxTokenLifetime is the longest that the tenant's access tokens live. For that
 	// long, and 5 minutes more, revocations are kept, and a token that lives longer is
 	// refused. Default: 24 h.
 	MaxTokenLifetime time.Duration
 
-	// MaxStaleness is for how long Check goes on without Log: when it has been cut off
-	// for longer, it answers 503. Default: 5 minutes. At least 10 s; negative: it goes
-	// on with what it knows.
+	// MaxStaleness is for how long Check goes on without Log or Events: when it has been
+	// cut off for longer, it answers 503. Default: 5 minutes. At least 10 s, and with
+	// Events twice its Interval more; negative: it goes on with what it knows.
 	MaxStaleness time.Duration
 
-	// Logger gets each revocation that changes something at Info, and a Log that fails
-	// at Warn. Default: slog.Default() at the time of New.
+	// Logger gets each revocation that changes something at Info, a Log or Events that
+	// fail at Warn, and at Error what somebody has to mend. Default: slog.Default() at
+	// the time of New.
 	Logger *slog.Logger
 
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
+}
+
+// Format shows the Config without SigningKeys, whatever the verb.
+func (cfg Config) Format(to fmt.State, _ rune) { _, _ = io.WriteString(to, cfg.String()) }
+
+// String shows the Config without SigningKeys.
+func (cfg Config) String() string { return "revocation.Config" + cfg.LogValue().String() }
+
+// LogValue is for [log/slog]: the Config without SigningKeys.
+func (cfg Config) LogValue() slog.Value {
+	attributes := []slog.Attr{
+		slog.Int("signing_keys", len(cfg.SigningKeys)),
+		slog.Bool("log", cfg.Log != nil),
+		slog.Duration("max_token_lifetime", cfg.MaxTokenLifetime),
+		slog.Duration("max_staleness", cfg.MaxStaleness),
+	}
+	if cfg.Events != nil {
+		attributes = append(attributes, slog.String("endpoint", cfg.Events.Endpoint), slog.String("hook_id", cfg.Events.HookID))
+	}
+	return slog.GroupValue(attributes...)
 }
 
 const (
@@ -56,14 +83,24 @@ func (cfg *Config) validate() error {
 	if cfg.MaxTokenLifetime < 0 {
 		add("MaxTokenLifetime is negative: set it to the longest lifetime of the tenant's access tokens, such as 24 h")
 	}
-	if cfg.MaxStaleness > 0 && cfg.MaxStaleness < minMaxStaleness {
-		add("MaxStaleness of %v would refuse all requests on every hiccup: give at least %v", cfg.MaxStaleness, minMaxStaleness)
+	cfg.MaxTokenLifetime = cmp.Or(cfg.MaxTokenLifetime, defaultMaxTokenLifetime)
+	if limited, ok := cfg.Log.(interface{ Keeps() time.Duration }); ok && cfg.MaxTokenLifetime > limited.Keeps() {
+		add("MaxTokenLifetime of %v is longer than Log keeps an entry, which is %v: revocations would be forgotten before their tokens end", cfg.MaxTokenLifetime, limited.Keeps())
+	}
+	cfg.MaxStaleness = cmp.Or(cfg.MaxStaleness, defaultMaxStaleness)
+	least := minMaxStaleness
+	if cfg.Events != nil {
+		events := *cfg.Events
+		cfg.Events = &events
+		faults = append(faults, events.validate()...)
+		least += 2 * max(0, events.Interval)
+	}
+	if cfg.MaxStaleness > 0 && cfg.MaxStaleness < least {
+		add("MaxStaleness of %v would refuse all requests on every hiccup: give at least %v", cfg.MaxStaleness, least)
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("revocation: Config: %w", errors.Join(faults...))
 	}
-	cfg.MaxTokenLifetime = cmp.Or(cfg.MaxTokenLifetime, defaultMaxTokenLifetime)
-	cfg.MaxStaleness = cmp.Or(cfg.MaxStaleness, defaultMaxStaleness)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	return nil
 }

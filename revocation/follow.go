@@ -13,6 +13,7 @@ const (
 	sourceCode    = "code"
 	sourceWebhook = "webhook"
 	sourceLog     = "log"
+	sourceEvents  = "events"
 )
 
 // A source is read in the background, again and again, and Check depends on it.
@@ -20,7 +21,8 @@ type source struct {
 	name string
 	// read hands over what the source has, and calls caughtUp at least every few
 	// seconds while nothing is left, until ctx ends or it fails.
-	read func(ctx context.Context, caughtUp func()) error
+	read         func(ctx context.Context, caughtUp func()) error
+	longestPause time.Duration // after failures
 
 	caughtUp atomic.Int64 // when it last had, in Unix milliseconds; 0: never
 	failure  error        // why it is not being read now. List.mu must be held
@@ -43,10 +45,10 @@ func (l *List) current() bool {
 
 // follow reads a source until the List is closed.
 func (l *List) follow(s *source) {
-	var pause backOff
+	pause := backOff{longest: s.longestPause}
 	for {
 		err := s.read(l.ctx, func() {
-			pause = 0
+			pause.latest = 0
 			s.caughtUp.Store(l.now().UnixMilli())
 			l.report(s, nil)
 		})
@@ -80,8 +82,7 @@ func (l *List) followLog(ctx context.Context, caughtUp func()) error {
 	err := l.cfg.Log.Follow(ctx, l.cursor, func(r Revocation, cursor string) {
 		l.cursor = cursor
 		if r.fault() != "" || r.At.IsZero() {
-			l.skipped.Add(1)
-			l.journal.skipped()
+			l.skip()
 			return
 		}
 		_ = l.take(ctx, sourceLog, r) // its only error is that the List is closed
@@ -96,20 +97,25 @@ func (l *List) followLog(ctx context.Context, caughtUp func()) error {
 	return err
 }
 
-// A backOff is the pause after the latest failure: it doubles with each. The longest is
-// short enough to be there again within 5 s of an outage's end.
-type backOff time.Duration
+// skip counts an entry that can't be read.
+func (l *List) skip() {
+	l.skipped.Add(1)
+	l.journal.skipped()
+}
+
+// A backOff pauses after failures, after each for twice as long.
+type backOff struct{ latest, longest time.Duration }
 
 const (
 	minPause = 100 * time.Millisecond
-	maxPause = 3 * time.Second
+	maxPause = 3 * time.Second // Log is followed again within 5 s of an outage's end
 )
 
 // wait pauses, for between half of the pause and all of it, so that replicas don't all
 // come back at once. It returns false if ctx ends before.
 func (b *backOff) wait(ctx context.Context) bool {
-	*b = backOff(min(max(2*time.Duration(*b), minPause), maxPause))
-	half := time.Duration(*b) / 2
+	b.latest = min(max(2*b.latest, minPause), b.longest)
+	half := b.latest / 2
 	select {
 	case <-time.After(half + rand.N(half)):
 		return true

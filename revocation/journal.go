@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -82,6 +83,10 @@ func (j *journal) close() {
 // turn logs when something starts to fail, and when it works again.
 func (j *journal) turn(before, now error, what string) {
 	switch {
+	case errors.Is(now, errDenied) || errors.Is(now, errHook): // no waiting mends that
+		if before == nil || before.Error() != now.Error() {
+			j.logger.Error("revocation: "+what+" failed", "error", safetext.Text(now.Error()))
+		}
 	case before == nil && now != nil:
 		j.logger.Warn("revocation: "+what+" failed: trying again", "error", safetext.Text(now.Error()))
 	case before != nil && now == nil:
@@ -97,10 +102,10 @@ func (j *journal) tooLong(most time.Duration) {
 	}
 }
 
-// skipped logs that the log holds what can't be read.
+// skipped logs that Log or Events hold what can't be read.
 func (j *journal) skipped() {
 	if j.garbage.isDue() {
-		j.logger.Error("revocation: the log holds entries that can't be read: they are skipped, and counted in Stats.Skipped")
+		j.logger.Error("revocation: there are entries that can't be read: they are skipped, and counted in Stats.Skipped")
 	}
 }
 

@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ const (
 type List struct {
 	cfg     Config // with its defaults
 	now     func() time.Time
+	made    time.Time // when New was called
 	journal journal
 	keys    [][]byte // of the webhook
 
@@ -55,7 +57,8 @@ type List struct {
 }
 
 // New makes a List, or reports everything that is wrong with cfg in one error. It does
-// not wait for Config.Log, which is read in the background: [List.Ready] does.
+// not wait for Config.Log and Config.Events, which are read in the background:
+// [List.Ready] does.
 func New(cfg Config) (*List, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -68,6 +71,7 @@ func New(cfg Config) (*List, error) {
 		unsaved: make(unsaved),
 		next:    newRound(),
 	}
+	l.made = l.now()
 	l.journal.logger, l.journal.now = cfg.Logger, l.now
 	for _, key := range cfg.SigningKeys {
 		l.keys = append(l.keys, []byte(key))
@@ -75,8 +79,12 @@ func New(cfg Config) (*List, error) {
 	l.table.Store(newTable(0))
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	if cfg.Log != nil {
-		l.sources = append(l.sources, &source{name: sourceLog, read: l.followLog})
+		l.sources = append(l.sources, &source{name: "log", read: l.followLog, longestPause: maxPause})
 		l.running.Go(l.save)
+	}
+	if cfg.Events != nil {
+		events := &eventReader{EventLog: *cfg.Events, list: l}
+		l.sources = append(l.sources, &source{name: "webhook's log", read: events.read, longestPause: max(maxPause, events.Interval)})
 	}
 	for _, s := range l.sources {
 		l.running.Go(func() { l.follow(s) })
@@ -87,8 +95,8 @@ func New(cfg Config) (*List, error) {
 
 // Check is for [logtoguard.Config].Check. Its error holds the [*logtoguard.Error] that
 // the guard answers: 401 for a token that was revoked ([ErrRevoked]), and for one that
-// lives longer than Config.MaxTokenLifetime; 503 while Config.Log has not been read
-// once, or has been out of reach for longer than Config.MaxStaleness.
+// lives longer than Config.MaxTokenLifetime; 503 while Config.Log and Config.Events have
+// not been read once, or one has been out of reach for longer than Config.MaxStaleness.
 //
 // A stream that lives longer than its first request asks again now and then, with the
 // claims that it began with.
@@ -159,7 +167,7 @@ func (l *List) Revoke(ctx context.Context, revocations ...Revocation) error {
 }
 
 // take puts revocations in force, and waits until those that make a difference are in
-// Log.
+// Log, unless they come from there or from Events.
 func (l *List) take(ctx context.Context, source string, revocations ...Revocation) error {
 	l.mu.Lock()
 	if l.closed {
@@ -181,14 +189,17 @@ func (l *List) take(ctx context.Context, source string, revocations ...Revocatio
 			l.unsaved.add(r)
 		}
 	}
-	wait := l.cfg.Log != nil && source != sourceLog && l.unsaved.holds(revocations)
+	save := source != sourceLog && l.unsaved.holds(revocations)
 	round := l.next
 	l.mu.Unlock()
 	l.journal.changes(source, changed)
-	if !wait {
+	if !save {
 		return nil
 	}
 	l.wake()
+	if source == sourceEvents {
+		return nil // they are read on, whatever becomes of Log
+	}
 	return l.await(ctx, round, revocations)
 }
 
@@ -255,9 +266,10 @@ func (l *List) sweep() {
 	}
 }
 
-// Ready waits until the List has caught up with Config.Log; without one it returns nil
-// at once. When ctx ends before, its error says what is missing: give a probe a short
-// context. It fails again once Check answers 503.
+// Ready waits until the List has caught up with Config.Log and Config.Events; without
+// them it returns nil at once. When ctx ends before, its error says what is missing: give
+// a probe a short context. It fails again once Check answers 503, and as soon as Logto
+// says that the webhook of Config.Events is gone, disabled or without one of its events.
 func (l *List) Ready(ctx context.Context) error {
 	for {
 		l.mu.Lock()
@@ -266,7 +278,7 @@ func (l *List) Ready(ctx context.Context) error {
 			cause = errors.Join(cause, s.failure)
 		}
 		l.mu.Unlock()
-		if l.current() {
+		if l.current() && !errors.Is(cause, errHook) {
 			return nil
 		}
 		select {
@@ -283,9 +295,13 @@ func (l *List) Ready(ctx context.Context) error {
 type Stats struct {
 	Entries      int       // combinations of fields about which something is known
 	Unsaved      int       // revocations that are not in Config.Log yet
-	Skipped      uint64    // entries of Config.Log that could not be read
+	Skipped      uint64    // entries of Config.Log and Config.Events that could not be read
 	Revoked      uint64    // times that Check has refused a token as revoked
-	LastCaughtUp time.Time // when all of Config.Log was known; zero: never, or there is none
+	LastCaughtUp time.Time // when all of Config.Log and Config.Events was known; zero: never, or there is neither
+
+	// EventLag is for how long Config.Events has not been read to its end: at most its
+	// Interval and a moment while all is well.
+	EventLag time.Duration
 }
 
 // Stats returns the present counts.
@@ -304,6 +320,10 @@ func (l *List) Stats() Stats {
 	}
 	if len(l.sources) > 0 && oldest > 0 {
 		stats.LastCaughtUp = fromMillis(oldest)
+	}
+	if l.cfg.Events != nil {
+		events := l.sources[len(l.sources)-1]
+		stats.EventLag = max(0, l.now().Sub(fromMillis(cmp.Or(events.caughtUp.Load(), l.made.UnixMilli()))))
 	}
 	return stats
 }

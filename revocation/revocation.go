@@ -66,6 +66,9 @@ func (k Kind) String() string {
 // A Log is an ordered record that replicas share. The order need not be that of
 // [Revocation].At, and an entry may be there several times. Both methods must return
 // soon after their ctx has ended.
+//
+// One that drops old entries has a method Keeps() [time.Duration] too: a
+// Config.MaxTokenLifetime up to that is sound, and [New] refuses a longer one.
 type Log interface {
 	// Append returns nil once all of r are stored.
 	Append(ctx context.Context, r ...Revocation) error

@@ -96,7 +96,7 @@ func (l *List) save() {
 		case <-l.ctx.Done():
 			return
 		}
-		var pause backOff
+		pause := backOff{longest: maxPause}
 		for {
 			before := failure
 			if failure = l.saveAll(l.ctx); l.ctx.Err() != nil {
@@ -147,7 +147,7 @@ func (l *List) append(ctx context.Context, batch []Revocation) error {
 func (l *List) saveTheRest() error {
 	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
 	defer cancel()
-	var pause backOff
+	pause := backOff{longest: maxPause}
 	for {
 		err := l.saveAll(ctx)
 		if err == nil {

@@ -82,17 +82,22 @@ func (l *List) receive(w http.ResponseWriter, r *http.Request) (status int, text
 	if err != nil {
 		return http.StatusBadRequest, err.Error()
 	}
-	oldest := l.now().Add(-l.cfg.MaxTokenLifetime)
-	if len(revocations) == 0 || revocations[0].At.Before(oldest) { // all have the same At
-		return http.StatusNoContent, ""
-	}
 	ctx, cancel := context.WithTimeout(r.Context(), webhookPatience)
 	defer cancel()
-	if err := l.take(ctx, sourceWebhook, revocations...); errors.Is(err, errClosed) {
+	if err := l.take(ctx, sourceWebhook, l.timely(revocations)...); errors.Is(err, errClosed) {
 		return http.StatusServiceUnavailable, "this server is shutting down"
 	}
 	// They are in force here. What is not in Log yet will be tried again, and Stats tells.
 	return http.StatusNoContent, ""
+}
+
+// timely returns an event's revocations, or nil for one that is too old to matter: the
+// tokens that it ended have expired, and what it said of a user may have been taken back.
+func (l *List) timely(revocations []Revocation) []Revocation {
+	if len(revocations) > 0 && revocations[0].At.Before(l.now().Add(-l.cfg.MaxTokenLifetime)) { // all have the same At
+		return nil
+	}
+	return revocations
 }
 
 // signed reports whether one of the keys made this signature.
