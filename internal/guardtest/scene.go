@@ -43,15 +43,18 @@ func InBubble(t *testing.T, test func(t *testing.T, s *Scene)) {
 }
 
 // NewScene makes a further scene in the bubble that t runs in, for a Logto with
-// another address.
-func NewScene(t *testing.T, address string) *Scene {
+// another address or tenant.
+func NewScene(t *testing.T, address string, edits ...func(*logtotest.Tenant)) *Scene {
 	network := &pipes{address: address, dialled: make(chan net.Conn), closed: make(chan struct{})}
-	// An RSA key is slow to make, and ES256 is the fastest to check.
-	logto := logtotest.NewServer(logtotest.Tenant{
+	tenant := logtotest.Tenant{
 		Resources: []logtotest.Resource{{Indicator: Shopping}},
-		Algorithm: "ES256",
+		Algorithm: "ES256", // an RSA key is slow to make, and ES256 is the fastest to check
 		Listener:  network,
-	})
+	}
+	for _, edit := range edits {
+		edit(&tenant)
+	}
+	logto := logtotest.NewServer(tenant)
 	t.Cleanup(logto.Close)
 	transport := &http.Transport{DialContext: network.dial, DialTLSContext: network.dial}
 	t.Cleanup(transport.CloseIdleConnections)
