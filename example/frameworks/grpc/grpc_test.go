@@ -166,7 +166,7 @@ func TestOtherErrors(t *testing.T) {
 
 func TestRuns(t *testing.T) {
 	world := parity.NewWorld(t, nil)
-	client := shoppb.NewShopClient(dial(t, parity.Run(t, world)))
+	client := shoppb.NewShopClient(dial(t, parity.Run(t, world.Logto)))
 	_, _, err := call(t, client, parity.Products, nil)
 	require.Equal(t, codes.Unauthenticated, status.Code(err))
 	_, _, err = call(t, client, parity.Products, parity.Admitted[0].Authorization(world.Logto))

@@ -192,7 +192,7 @@ func TestWithoutGuard(t *testing.T) {
 
 func TestRuns(t *testing.T) {
 	world := parity.NewWorld(t, nil)
-	url := "http://" + parity.Run(t, world) + server.Products
+	url := "http://" + parity.Run(t, world.Logto) + server.Products
 	require.Equal(t, 401, parity.Ask(t, url, nil).Status)
 	session, err := connect(t, url, parity.Admitted[0].Authorization(world.Logto)[0])
 	require.NoError(t, err)

@@ -179,7 +179,7 @@ func TestNamesAreDocumented(t *testing.T) {
 
 func TestRuns(t *testing.T) {
 	world := parity.NewWorld(t, nil)
-	url := "http://" + parity.Run(t, world)
+	url := "http://" + parity.Run(t, world.Logto)
 	require.Equal(t, 401, parity.Ask(t, url, nil).Status)
 	response, err := http.Get(url + "/metrics")
 	require.NoError(t, err)
