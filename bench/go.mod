@@ -17,6 +17,7 @@ require (
 	github.com/lestrrat-go/jwx/v3 v3.3.0
 	github.com/logtoguard/logtoguard v0.0.0
 	github.com/maypok86/otter/v2 v2.4.0
+	github.com/valkey-io/valkey-go v1.0.79
 	github.com/zitadel/oidc/v3 v3.45.0
 	golang.org/x/sync v0.22.0
 )
@@ -44,6 +45,7 @@ require (
 	github.com/lestrrat-go/iter v1.0.2 // indirect
 	github.com/lestrrat-go/option v1.0.1 // indirect
 	github.com/lestrrat-go/option/v2 v2.0.0 // indirect
+	github.com/logtoguard/logtoguard/revocation/valkeylog v0.0.0
 	github.com/muhlemmer/gu v0.3.1 // indirect
 	github.com/muhlemmer/httpforwarded v0.1.0 // indirect
 	github.com/rs/cors v1.11.1 // indirect
@@ -64,3 +66,5 @@ require (
 	golang.org/x/time v0.15.0 // indirect
 	gopkg.in/go-jose/go-jose.v2 v2.6.3 // indirect
 )
+
+replace github.com/logtoguard/logtoguard/revocation/valkeylog => ../revocation/valkeylog
