@@ -87,10 +87,15 @@ func (s tokenSource) Token() (*oauth2.Token, error) { return s.client.Token(s.ct
 // [Config].InsecureHTTP is set. Redirects are followed as Config.HTTPClient says,
 // without the token from the first other origin on.
 //
-// If an API answers 401, the token is renewed and the request is sent again, once, if
-// it has no body or a GetBody (which [http.NewRequest] sets for readers of bytes,
-// buffers and strings). If there is no other token, the 401 is returned. A Client
-// renews for this reason at most once in 10 s.
+// If an API answers 401, the token is renewed and the request is sent again, if it has
+// no body or a GetBody (which [http.NewRequest] sets for readers of bytes, buffers and
+// strings). If there is no other token, the 401 is returned. A Client renews for this
+// reason at most once in 10 s.
+//
+// A token that is refused less than 2 s after it arrived may be of the second in which
+// tokens were revoked: then the next one is asked for 1.1 s later, also at most once in
+// 10 s. So a request is sent at most three times: with a token that was revoked, with
+// one that came too soon, and with one that counts.
 func (c *Client) HTTPClient() *http.Client {
 	own := *c.api
 	return &own

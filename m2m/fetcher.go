@@ -203,7 +203,7 @@ func (f *fetcher) judge(status int, body []byte, asked time.Time) (*grant, *Erro
 	}
 	lifetime := time.Duration(seconds) * time.Second
 	token := &oauth2.Token{AccessToken: answer.AccessToken, TokenType: "Bearer", Expiry: asked.Add(lifetime)}
-	return &grant{token.WithExtra(map[string]any{"scope": answer.Scope}), lifetime}, nil
+	return &grant{token.WithExtra(map[string]any{"scope": answer.Scope}), lifetime, f.now()}, nil
 }
 
 // text is empty if value is not a string. One such member must not cost the others.

@@ -20,6 +20,13 @@ const (
 
 	forcedRenewalPeriod = 10 * time.Second
 
+	// A revocation ends the tokens that were issued up to and in its second. A token
+	// that is refused while it is this young may be one of them, and the next must be
+	// of a later second: by Logto's clock, so the pause is a second and not up to the
+	// next one of this clock, and a little more, as the API goes by its own.
+	youth = 2 * time.Second
+	pause = 1100 * time.Millisecond
+
 	// After the clock was set back by more, a token's age is not known.
 	clockTolerance = time.Minute
 )
@@ -28,6 +35,7 @@ const (
 type grant struct {
 	token    *oauth2.Token // not to be handed out: callers get copies
 	lifetime time.Duration
+	arrived  time.Time
 }
 
 // fit reports whether the token will not expire on its way.
@@ -53,8 +61,9 @@ type keeper struct {
 	failure  *Error // of the last request, if it failed
 	failedAt time.Time
 	rest     time.Duration // after that failure, if there is no token
-	forcedAt time.Time
-	warned   bool // that renewals fail
+	forcedAt time.Time     // when an API's 401 has last forced a renewal
+	pausedAt time.Time     // the same of one after a pause
+	warned   bool          // that renewals fail
 }
 
 // A request to Logto is shared by all callers that wait for it. Grant and failure
@@ -71,7 +80,7 @@ func (k *keeper) get(ctx context.Context) (*grant, error) {
 	k.mu.Lock()
 	if present := k.present; present.fit(now) {
 		if present.due(now) && !k.resting(now, restWithToken) {
-			k.ask()
+			k.ask(0)
 		}
 		k.mu.Unlock()
 		return present, nil
@@ -80,19 +89,23 @@ func (k *keeper) get(ctx context.Context) (*grant, error) {
 		defer k.mu.Unlock()
 		return nil, k.failure.clone(now.Sub(k.failedAt))
 	}
-	pending := k.ask()
+	pending := k.ask(0)
 	k.mu.Unlock()
 	return pending.wait(ctx)
 }
 
 // replace returns another grant than the one that an API has refused, or nil: an
-// API that answers 401 to every request must not make us ask Logto each time.
-func (k *keeper) replace(ctx context.Context, refused *grant) *grant {
+// API that answers 401 to every request must not make us ask Logto each time. It
+// returns an error only if ctx has ended.
+func (k *keeper) replace(ctx context.Context, refused *grant) (*grant, error) {
 	next, err := k.after(ctx, refused)
-	if err != nil || next.token.AccessToken == refused.token.AccessToken {
-		return nil
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, err
+	case err != nil || next.token.AccessToken == refused.token.AccessToken:
+		return nil, nil
 	}
-	return next
+	return next, nil
 }
 
 // after returns the grant that follows the refused one, or the same.
@@ -103,14 +116,18 @@ func (k *keeper) after(ctx context.Context, refused *grant) (*grant, error) {
 		k.mu.Unlock()
 		return k.get(ctx)
 	}
+	last, delay := &k.forcedAt, time.Duration(0)
+	if within(youth, refused.arrived, now) {
+		last, delay = &k.pausedAt, pause
+	}
 	if k.underWay == nil {
-		if within(forcedRenewalPeriod, k.forcedAt, now) || k.resting(now, 0) {
+		if within(forcedRenewalPeriod, *last, now) || k.resting(now, 0) {
 			k.mu.Unlock()
 			return refused, nil
 		}
-		k.forcedAt = now
+		*last = now
 	}
-	pending := k.ask()
+	pending := k.ask(delay)
 	k.mu.Unlock()
 	return pending.wait(ctx)
 }
@@ -128,19 +145,20 @@ func within(period time.Duration, start, now time.Time) bool {
 	return passed >= 0 && passed < period
 }
 
-// ask returns the request that is under way, and starts one if there is none. k.mu
-// must be held.
-func (k *keeper) ask() *request {
+// ask returns the request that is under way, and starts one, which is sent after the
+// delay, if there is none. k.mu must be held.
+func (k *keeper) ask(delay time.Duration) *request {
 	if k.underWay == nil {
 		k.underWay = &request{done: make(chan struct{})}
-		go k.run(k.underWay)
+		go k.run(k.underWay, delay)
 	}
 	return k.underWay
 }
 
 // run logs what no caller gets to see. It holds no lock then, because a handler may
 // call the Client.
-func (k *keeper) run(r *request) {
+func (k *keeper) run(r *request, delay time.Duration) {
+	time.Sleep(delay)
 	r.grant, r.failure = k.fetch()
 	present, changed := k.record(r)
 	switch {

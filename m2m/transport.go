@@ -32,32 +32,42 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	response, err := t.send(r, r.Body, used)
-	if err != nil || response == nil || response.StatusCode != http.StatusUnauthorized {
-		return response, err
+	// Twice: the token after a revoked one may be of the revocation's second, too.
+	for range 2 {
+		if err != nil || response == nil || response.StatusCode != http.StatusUnauthorized {
+			break
+		}
+		if response, used, err = t.repeat(r, response, used); used == nil {
+			break
+		}
 	}
-	return t.repeat(r, response, used)
+	return response, err
 }
 
-// repeat sends a refused request again, with another token. If it can't, it returns
-// the refusal.
-func (t *transport) repeat(r *http.Request, refusal *http.Response, refused *grant) (*http.Response, error) {
+// repeat sends a refused request again, with another token, which it returns. If it
+// can't, it returns the refusal.
+func (t *transport) repeat(r *http.Request, refusal *http.Response, refused *grant) (*http.Response, *grant, error) {
 	empty := r.Body == nil || r.Body == http.NoBody
 	if !empty && r.GetBody == nil {
-		return refusal, nil
+		return refusal, nil, nil
 	}
-	next := t.tokens.replace(r.Context(), refused)
+	next, err := t.tokens.replace(r.Context(), refused)
+	if err != nil {
+		closeBody(refusal.Body)
+		return nil, nil, err
+	}
 	if next == nil {
-		return refusal, nil
+		return refusal, nil, nil
 	}
 	body := r.Body
 	if !empty {
-		var err error
 		if body, err = r.GetBody(); err != nil {
-			return refusal, nil
+			return refusal, nil, nil
 		}
 	}
 	closeBody(refusal.Body) // unread: what is left of it may never come
-	return t.send(r, body, next)
+	response, err := t.send(r, body, next)
+	return response, next, err
 }
 
 // send works on a copy: a RoundTripper must not modify the caller's request, and the

@@ -49,14 +49,16 @@ func TestRepeatAfter401(t *testing.T) {
 		{"not after 403", func() io.Reader { return nil }, func(*http.Request) (*http.Response, error) { return answer(403, "", http.NoBody), nil }, 403, []string{"Bearer token-1"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(test.api)
-			response := do(t, w.client(t), http.MethodPost, "https://api.example/", test.body())
-			assert.Equal(t, test.status, response.StatusCode)
-			assert.Equal(t, test.seen, w.seen)
-			if test.status == 401 {
-				body, _ := io.ReadAll(response.Body)
-				assert.Equal(t, "refused", string(body), "the caller reads the refusal")
-			}
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(test.api)
+				response := do(t, w.client(t), http.MethodPost, "https://api.example/", test.body())
+				assert.Equal(t, test.status, response.StatusCode)
+				assert.Equal(t, test.seen, w.seen)
+				if test.status == 401 {
+					body, _ := io.ReadAll(response.Body)
+					assert.Equal(t, "refused", string(body), "the caller reads the refusal")
+				}
+			})
 		})
 	}
 }
@@ -79,46 +81,65 @@ func TestTheRefusalStays(t *testing.T) {
 		"the body can't be reset": {getBody: broken},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(accept("token-2"))
-			w.logto.answer = test.logto
-			request, err := http.NewRequest(http.MethodPost, "https://api.example/", strings.NewReader("body"))
-			require.NoError(t, err)
-			if test.getBody != nil {
-				request.GetBody = test.getBody
-			}
-			response, err := w.client(t).Do(request)
-			require.NoError(t, err)
-			body, err := io.ReadAll(response.Body)
-			require.NoError(t, err)
-			assert.Equal(t, 401, response.StatusCode)
-			assert.Equal(t, "refused", string(body))
-			assert.Equal(t, []string{"Bearer token-1 body"}, w.seen)
-			assert.EqualValues(t, 2, w.logto.requests.Load())
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(accept("token-2"))
+				w.logto.answer = test.logto
+				request, err := http.NewRequest(http.MethodPost, "https://api.example/", strings.NewReader("body"))
+				require.NoError(t, err)
+				if test.getBody != nil {
+					request.GetBody = test.getBody
+				}
+				response, err := w.client(t).Do(request)
+				require.NoError(t, err)
+				body, err := io.ReadAll(response.Body)
+				require.NoError(t, err)
+				assert.Equal(t, 401, response.StatusCode)
+				assert.Equal(t, "refused", string(body))
+				assert.Equal(t, []string{"Bearer token-1 body"}, w.seen)
+				assert.EqualValues(t, 2, w.logto.requests.Load())
+			})
 		})
 	}
 }
 
+// There is one renewal in 10 s for a token that is refused, and one more, a little
+// later, for a young one.
 func TestForcedRenewalsAreRare(t *testing.T) {
-	w := newWorld(accept())
-	client := w.client(t)
-	for _, step := range []struct {
-		advance  time.Duration
-		requests int32
-	}{{0, 2}, {0, 2}, {10*time.Second - 1, 2}, {1, 3}, {0, 3}} {
-		w.clock.Advance(step.advance)
-		require.Equal(t, 401, do(t, client, http.MethodGet, "https://api.example/", nil).StatusCode)
-		require.Equal(t, step.requests, w.logto.requests.Load(), "after %v", step.advance)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(accept())
+		client := w.client(t, func(cfg *m2m.Config) { cfg.Now = nil })
+		start := time.Now()
+		for _, step := range []struct {
+			at       time.Duration
+			requests int32
+			took     time.Duration
+		}{
+			{0, 2, 1100 * time.Millisecond}, // the first token was young
+			{1100 * time.Millisecond, 2, 0},
+			{3100*time.Millisecond - 1, 2, 0},
+			{3100 * time.Millisecond, 3, 0}, // the second is not any more
+			{5100 * time.Millisecond, 3, 0},
+			{10*time.Second - 1, 3, 0},
+			{13100*time.Millisecond - 1, 3, 0},
+			{13100 * time.Millisecond, 5, 1100 * time.Millisecond}, // both: the fourth is young
+			{20 * time.Second, 5, 0},
+		} {
+			time.Sleep(time.Until(start.Add(step.at))) // the bubble's
+			require.Equal(t, 401, do(t, client, http.MethodGet, "https://api.example/", nil).StatusCode)
+			require.Equal(t, step.requests, w.logto.requests.Load(), "at %v", step.at)
+			require.Equal(t, step.at+step.took, time.Since(start))
+		}
+	})
 }
 
-func TestNeverRepeatedTwice(t *testing.T) {
+func TestNeverRepeatedThrice(t *testing.T) {
 	w := newWorld(nil)
 	w.api = func(r *http.Request) (*http.Response, error) {
 		w.clock.Advance(time.Minute) // so that another renewal would be allowed
 		return accept()(r)
 	}
 	require.Equal(t, 401, do(t, w.client(t), http.MethodGet, "https://api.example/", nil).StatusCode)
-	require.Equal(t, []string{"Bearer token-1", "Bearer token-2"}, w.seen)
+	require.Equal(t, []string{"Bearer token-1", "Bearer token-2", "Bearer token-3"}, w.seen)
 }
 
 func TestTheAPIsErrorsPass(t *testing.T) {
@@ -154,19 +175,21 @@ func TestA401ForAnOlderToken(t *testing.T) {
 }
 
 func TestAThousand401s(t *testing.T) {
-	w := newWorld(accept("token-2"))
-	client := w.client(t)
-	var callers sync.WaitGroup
-	for range 1000 {
-		callers.Go(func() {
-			response, err := client.Get("https://api.example/")
-			if assert.NoError(t, err) {
-				assert.Equal(t, 200, response.StatusCode)
-			}
-		})
-	}
-	callers.Wait()
-	require.EqualValues(t, 2, w.logto.requests.Load())
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(accept("token-2"))
+		client := w.client(t)
+		var callers sync.WaitGroup
+		for range 1000 {
+			callers.Go(func() {
+				response, err := client.Get("https://api.example/")
+				if assert.NoError(t, err) {
+					assert.Equal(t, 200, response.StatusCode)
+				}
+			})
+		}
+		callers.Wait()
+		require.EqualValues(t, 2, w.logto.requests.Load())
+	})
 }
 
 // Keys that are dropped at Logto: the API refuses, and the next token is good.
@@ -174,6 +197,7 @@ func TestRotationAtLogto(t *testing.T) {
 	logto, clock := newLogto(t)
 	client := newClient(t, at(logto, clock), scopes("all"), func(c *m2m.Config) { c.Resource, c.AcceptFewerScopes = m2m.ManagementResource("default"), true })
 	first := token(t, client)
+	clock.Advance(2 * time.Second) // so that the token is not young
 	logto.Rotate("")
 	logto.DropPrevious()
 	response := do(t, client.HTTPClient(), http.MethodGet, logto.URL()+"/api/applications", nil)
@@ -191,17 +215,19 @@ type closing struct {
 func (c *closing) Close() error { c.closed = true; return nil }
 
 func TestTheRefusalIsClosed(t *testing.T) {
-	content := strings.NewReader("what may have no end")
-	refusal := &closing{Reader: content}
-	w := newWorld(func(r *http.Request) (*http.Response, error) {
-		if r.Header.Get("Authorization") == "Bearer token-1" {
-			return &http.Response{StatusCode: 401, Body: refusal, ContentLength: content.Size()}, nil
-		}
-		return answer(200, "", http.NoBody), nil
+	synctest.Test(t, func(t *testing.T) {
+		content := strings.NewReader("what may have no end")
+		refusal := &closing{Reader: content}
+		w := newWorld(func(r *http.Request) (*http.Response, error) {
+			if r.Header.Get("Authorization") == "Bearer token-1" {
+				return &http.Response{StatusCode: 401, Body: refusal, ContentLength: content.Size()}, nil
+			}
+			return answer(200, "", http.NoBody), nil
+		})
+		require.Equal(t, 200, do(t, w.client(t), http.MethodGet, "https://api.example/", nil).StatusCode)
+		assert.True(t, refusal.closed)
+		assert.EqualValues(t, content.Size(), content.Len(), "nothing of it is read, as it may never come")
 	})
-	require.Equal(t, 200, do(t, w.client(t), http.MethodGet, "https://api.example/", nil).StatusCode)
-	assert.True(t, refusal.closed)
-	assert.EqualValues(t, content.Size(), content.Len(), "nothing of it is read, as it may never come")
 }
 
 func TestBodiesAreClosedOnErrors(t *testing.T) {

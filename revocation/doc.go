@@ -30,5 +30,6 @@
 // from somebody, or an application or its secret is deleted. When a membership ends, the
 // user's tokens that are bound to the organization end; plain tokens don't, see
 // OrganizationScopes in [logtoguard.Config]. A token that was issued later in the
-// second of its revocation is refused too, until the client asks for another.
+// second of its revocation is refused too, until the client asks for another: an
+// application that calls by package m2m gets no error from that.
 package revocation

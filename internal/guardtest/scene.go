@@ -47,9 +47,10 @@ func InBubble(t *testing.T, test func(t *testing.T, s *Scene)) {
 func NewScene(t *testing.T, address string, edits ...func(*logtotest.Tenant)) *Scene {
 	network := &pipes{address: address, dialled: make(chan net.Conn), closed: make(chan struct{})}
 	tenant := logtotest.Tenant{
-		Resources: []logtotest.Resource{{Indicator: Shopping}},
-		Algorithm: "ES256", // an RSA key is slow to make, and ES256 is the fastest to check
-		Listener:  network,
+		Resources:    []logtotest.Resource{{Indicator: Shopping}},
+		Applications: []logtotest.Application{{ID: "bot", Secret: "bot-secret"}},
+		Algorithm:    "ES256", // an RSA key is slow to make, and ES256 is the fastest to check
+		Listener:     network,
 	}
 	for _, edit := range edits {
 		edit(&tenant)
