@@ -15,6 +15,7 @@ import (
 
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/logtotest"
+	"github.com/logtoguard/logtoguard/revocation"
 )
 
 const audience = "https://shopping.api"
@@ -23,15 +24,21 @@ const audience = "https://shopping.api"
 type fixture struct {
 	logto *logtotest.Server
 	guard *logtoguard.Guard
+	list  *revocation.List // is asked by the guard
 }
 
 func newFixture(t *testing.T) *fixture {
 	logto := logtotest.NewServer(demoTenant(audience))
 	t.Cleanup(logto.Close)
-	guard, err := logtoguard.New(guardConfig(settings{endpoint: logto.Endpoint(), audience: audience}, discard()))
+	list, err := revocation.New(revocation.Config{Logger: discard()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, list.Close()) })
+	cfg := guardConfig(settings{endpoint: logto.Endpoint(), audience: audience}, discard())
+	cfg.Check = list.Check
+	guard, err := logtoguard.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, guard.Close()) })
-	return &fixture{logto, guard}
+	return &fixture{logto, guard, list}
 }
 
 // api is the shop as it is at every start.

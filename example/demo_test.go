@@ -54,6 +54,7 @@ func TestDemoIsForThisMachineOnly(t *testing.T) {
 		{"GET", port, "/", "", "", 200},
 		{"POST", port, "/demo/token", "application/json", `{"application":"shop-manager"}`, 200},
 		{"POST", port, "/demo/expired", "", "", 401},
+		{"POST", port, "/demo/revoke", "", "", 401},
 		{"GET", port, "/healthz", "", "", 200},
 		{"GET", port, "/.well-known/oauth-protected-resource", "", "", 200},
 		{"GET", port, "/products", "", "", 401},

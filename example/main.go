@@ -33,6 +33,7 @@ import (
 
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/logtotest"
+	"github.com/logtoguard/logtoguard/revocation"
 )
 
 // shutdownGrace is how long requests may go on after the signal to stop.
@@ -74,8 +75,13 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	}
 
 	config := guardConfig(set, log)
+	var list *revocation.List // for the page, which has a button that revokes
 	if standIn != nil {
-		config.ErrorHandler = explainRefusal
+		if list, err = revocation.New(revocation.Config{Logger: log}); err != nil {
+			return err
+		}
+		defer list.Close()
+		config.Check, config.ErrorHandler = list.Check, explainRefusal
 	}
 	guard, err := logtoguard.New(config)
 	if err != nil {
@@ -88,7 +94,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		handler = discoverable(guard, handler)
 	}
 	if standIn != nil {
-		if handler, err = newTryout(standIn, set.audience, guard, handler, log); err != nil {
+		if handler, err = newTryout(standIn, set.audience, list, guard, handler, log); err != nil {
 			return err
 		}
 	}

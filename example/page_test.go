@@ -16,7 +16,7 @@ import (
 // tryout is the API with the page before it, as the example runs it.
 func (f *fixture) tryout(t *testing.T) http.Handler {
 	t.Helper()
-	h, err := newTryout(f.logto, audience, f.guard, f.api(), discard())
+	h, err := newTryout(f.logto, audience, f.list, f.guard, f.api(), discard())
 	require.NoError(t, err)
 	return h
 }
@@ -92,7 +92,7 @@ func TestPageIsForTheStandInOnly(t *testing.T) {
 			require.Equal(t, row.want, get("/").StatusCode)
 			require.Equal(t, row.want == 200, get("/products").Header.Get(stepsHeader) != "")
 			require.Equal(t, row.want == 200, strings.Contains(welcome, "in a browser"))
-			for _, path := range []string{"/demo/token", "/demo/expired", "/demo/id-token"} {
+			for _, path := range []string{"/demo/token", "/demo/expired", "/demo/id-token", "/demo/revoke"} {
 				res, err := http.Post(api+path, "application/json", strings.NewReader(`{"application":"shop-manager"}`))
 				require.NoError(t, err)
 				require.NoError(t, res.Body.Close())

@@ -111,6 +111,11 @@ func checks() []step {
 			reasons: []string{"signature", "overloaded"},
 		},
 		{
+			Name: "revocation", Title: "Not revoked", Looks: "claims.iat",
+			Text:    "The guard asks Config.Check on every request: here a list of what was revoked, and when.",
+			reasons: []string{"revoked", "lifetime", "revocation"},
+		},
+		{
 			Name: "organization", Title: "RequireOrganization", Looks: "claims.organization_id",
 			Text:    "The token must be bound to the organization in the path. Only then do its scopes count.",
 			reasons: []string{"organization"},

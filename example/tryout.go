@@ -13,6 +13,7 @@ import (
 
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/logtotest"
+	"github.com/logtoguard/logtoguard/revocation"
 )
 
 // What stands behind the page: it asks for tokens, which is a machine's business
@@ -30,17 +31,18 @@ const (
 type tryout struct {
 	logto  *logtotest.Server
 	tenant logtotest.Tenant
+	list   *revocation.List
 	client *http.Client
 }
 
 // newTryout puts the page before an API whose guard has explainRefusal for its
-// ErrorHandler. Only this machine may use them.
-func newTryout(logto *logtotest.Server, resource string, guard *logtoguard.Guard, api http.Handler, log *slog.Logger) (http.Handler, error) {
+// ErrorHandler, and asks the list. Only this machine may use them.
+func newTryout(logto *logtotest.Server, resource string, list *revocation.List, guard *logtoguard.Guard, api http.Handler, log *slog.Logger) (http.Handler, error) {
 	page, err := newPage(logto.Endpoint(), resource)
 	if err != nil {
 		return nil, err
 	}
-	t := &tryout{logto, demoTenant(resource), &http.Client{Timeout: 5 * time.Second}}
+	t := &tryout{logto, demoTenant(resource), list, &http.Client{Timeout: 5 * time.Second}}
 	mux := http.NewServeMux()
 	handleLogged := func(pattern string, h http.Handler) {
 		mux.Handle(pattern, logRequests(log, noteRoute(h)))
@@ -49,6 +51,7 @@ func newTryout(logto *logtotest.Server, resource string, guard *logtoguard.Guard
 	handleLogged("POST /demo/token", handle(t.token))
 	handleLogged("POST /demo/expired", guard.Handler(t.variant(expire)))
 	handleLogged("POST /demo/id-token", guard.Handler(t.variant(makeIDToken)))
+	handleLogged("POST /demo/revoke", guard.Handler(handle(t.revoke)))
 	mux.Handle("GET /healthz", api)
 	mux.Handle("GET /readyz", api)
 	mux.Handle("/.well-known/", api)
@@ -168,6 +171,18 @@ func (t *tryout) variant(change func(*logtotest.Draft)) handle {
 		w.Header().Set("Cache-Control", "no-store")
 		return writeJSON(w, http.StatusOK, map[string]string{"token": token})
 	}
+}
+
+// revoke ends the tokens of the application whose token the request carries.
+func (t *tryout) revoke(w http.ResponseWriter, r *http.Request) error {
+	claims, err := caller(r)
+	if err != nil {
+		return err
+	}
+	if err := t.list.Revoke(r.Context(), revocation.Revocation{ClientID: claims.ClientID()}); err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, map[string]string{"revoked": claims.ClientID()})
 }
 
 // expire makes the token one of two hours ago.

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,10 +26,11 @@ func explained(t *testing.T) *fixture {
 		Logger:       discard(),
 		Metadata:     &logtoguard.Metadata{URL: "http://127.0.0.1:8080/.well-known/oauth-protected-resource"},
 		ErrorHandler: explainRefusal,
+		Check:        f.list.Check,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, guard.Close()) })
-	return &fixture{f.logto, guard}
+	return &fixture{f.logto, guard, f.list}
 }
 
 func getToken(t *testing.T, h http.Handler, application string) exchange {
@@ -87,6 +90,8 @@ func TestStepsOfEachRefusal(t *testing.T) {
 		require.NoError(t, json.Unmarshal(res.Body.Bytes(), &body))
 		return body.Token
 	}
+	revoked := mint(func(d *logtotest.Draft) { d.Claims["client_id"] = "lost" })
+	require.Equal(t, 200, ask(h, "POST", "/demo/revoke", "", "Authorization", "Bearer "+revoked).Code)
 	const products, acme = "/products", "/organizations/acme/orders"
 	for name, row := range map[string]struct{ path, authorization, failed string }{
 		"no token":             {products, "", "header"},
@@ -105,6 +110,8 @@ func TestStepsOfEachRefusal(t *testing.T) {
 		"bound to a sender":    {products, "Bearer " + set("cnf", map[string]string{"jkt": "x"}), "claims"},
 		"an unknown key":       {products, "Bearer " + mint(func(d *logtotest.Draft) { d.Header["kid"] = "other" }), "key"},
 		"no signature":         {products, "Bearer " + mint(func(d *logtotest.Draft) { d.Key = nil }), "signature"},
+		"revoked":              {products, "Bearer " + revoked, "revocation"},
+		"lives too long":       {products, "Bearer " + set("exp", time.Now().Add(25*time.Hour).Unix()), "revocation"},
 		"another organization": {acme, "Bearer " + good, "organization"},
 		"no such scope":        {acme, "Bearer " + set("organization_id", "acme"), "scope"},
 		"let in":               {products, "Bearer " + good, ""},
@@ -127,7 +134,7 @@ func TestStepsOfEachRefusal(t *testing.T) {
 func wantedSummary(failed string) string {
 	var words []string
 	state := "passed"
-	for _, name := range []string{"header", "form", "type", "algorithm", "issuer", "audience", "claims", "key", "signature", "organization", "scope"} {
+	for _, name := range []string{"header", "form", "type", "algorithm", "issuer", "audience", "claims", "key", "signature", "revocation", "organization", "scope"} {
 		if name == failed {
 			words, state = append(words, name+"=failed"), "open"
 			continue
@@ -149,10 +156,35 @@ func TestStepsOfWhatIsNotTheToken(t *testing.T) {
 	require.NotRegexp(t, "passed|failed", summary(stepsOf(errors.New("the disk is gone"))))
 }
 
+// The button revokes for one application, until it asks for another token.
+func TestRevoke(t *testing.T) {
+	f := newFixture(t)
+	h := f.tryout(t)
+	manager, reader := getToken(t, h, "shop-manager").AccessToken, getToken(t, h, "shop-reader").AccessToken
+	products := func(token string) *httptest.ResponseRecorder {
+		return ask(h, "GET", "/products", "", "Authorization", "Bearer "+token)
+	}
+	require.Equal(t, 401, ask(h, "POST", "/demo/revoke", "").Code, "who has no token can't revoke one")
+	require.Equal(t, 200, products(manager).Code)
+
+	res := ask(h, "POST", "/demo/revoke", "", "Authorization", "Bearer "+manager)
+	require.Equal(t, 200, res.Code)
+	require.JSONEq(t, `{"revoked":"shop-manager"}`, res.Body.String())
+	res = products(manager)
+	require.Equal(t, 401, res.Code)
+	require.Contains(t, res.Header().Get("WWW-Authenticate"), `error="invalid_token", error_description="the token was revoked"`)
+	require.Equal(t, 401, ask(h, "POST", "/demo/revoke", "", "Authorization", "Bearer "+manager).Code)
+	require.Equal(t, 200, products(reader).Code)
+
+	later := f.logto.Mint(logtotest.Token{ClientID: "shop-manager", Audience: audience, Scopes: []string{readProducts}},
+		func(d *logtotest.Draft) { d.Claims["iat"] = time.Now().Unix() + 1 })
+	require.Equal(t, 200, products(later).Code, "from the next second on")
+}
+
 // Where no guard stands, no check was passed.
 func TestNoStepsOutsideOfTheGuard(t *testing.T) {
 	f := explained(t)
-	h, err := newTryout(f.logto, audience, f.guard, discoverable(f.guard, f.api()), discard())
+	h, err := newTryout(f.logto, audience, f.list, f.guard, discoverable(f.guard, f.api()), discard())
 	require.NoError(t, err)
 	for _, path := range []string{"/healthz", "/readyz", "/.well-known/oauth-protected-resource"} {
 		res := ask(h, "GET", path, "", wantSteps, "yes")
@@ -165,7 +197,7 @@ func TestTryoutLogsNoSecret(t *testing.T) {
 	f := explained(t)
 	var lines bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	h, err := newTryout(f.logto, audience, f.guard, f.api(), log)
+	h, err := newTryout(f.logto, audience, f.list, f.guard, f.api(), log)
 	require.NoError(t, err)
 	token := getToken(t, h, "shop-manager").AccessToken
 	require.Equal(t, 200, ask(h, "POST", "/demo/expired", "", "Authorization", "Bearer "+token).Code)

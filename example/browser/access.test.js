@@ -103,8 +103,8 @@ test('the keyboard is enough', async () => {
     }
     assert.ok(walk.length < 40, walk.join())
   }
-  assert.deepEqual(walk.slice(0, 6), ['shop-manager', 'The request', 'Logto’s answer', 'issued', 'Ask for a new token', 'GET /products'])
-  assert.equal(walk.length, 5 + 11)
+  assert.deepEqual(walk.slice(0, 6), ['shop-manager', 'The request', 'Logto’s answer', 'issued', 'Ask for a new token', 'Revoke this application’s tokens'])
+  assert.equal(walk.length, 6 + 11)
   await close()
 })
 

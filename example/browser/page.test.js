@@ -17,7 +17,7 @@ after(async () => {
   assert.doesNotMatch(log, /-secret|eyJ[\w-]{41}/, 'secrets and tokens are in no log')
 })
 
-const tokenSteps = ['header', 'form', 'type', 'algorithm', 'issuer', 'audience', 'claims', 'key', 'signature']
+const tokenSteps = ['header', 'form', 'type', 'algorithm', 'issuer', 'audience', 'claims', 'key', 'signature', 'revocation']
 
 // steps are those of a route, up to the one that fails, if one does.
 function steps(asks, failed) {
@@ -143,6 +143,28 @@ test('tokens that are not believed', async () => {
   }
   await send(page, 'As issued', 'unchanged')
   assert.equal((await call(page, 'GET /products')).status, '200 OK')
+  await close()
+})
+
+test('tokens are revoked, and a new one is not', async () => {
+  const { page, close } = await openPage(browser, example.api)
+  await pick(page, 'shop-reader')
+  assert.equal((await call(page, 'GET /products')).status, '200 OK')
+  await page.getByRole('button', { name: 'Revoke this application’s tokens', exact: true }).click()
+  await page.getByRole('status').getByText('Revoked: every token that Logto has issued to shop-reader so far.').waitFor()
+  const revoked = await page.evaluate(() => Math.floor(Date.now() / 1000))
+  const got = await call(page, 'GET /products')
+  assert.equal(got.why, '401 Unauthorized: the token was revoked.')
+  assert.equal(got.challenge, challenge('error="invalid_token"', 'error_description="the token was revoked"'))
+  assert.deepEqual(got.steps, steps(scope, 'revocation'))
+  await send(page, 'Expired', 'That did not work: the token was revoked.')
+
+  await page.waitForFunction((second) => Date.now() / 1000 >= second + 1, revoked)
+  await page.getByRole('button', { name: 'Ask for a new token', exact: true }).click()
+  await page.getByText('What Logto answered, unchanged.').waitFor()
+  assert.equal((await call(page, 'GET /products')).status, '200 OK')
+  await pick(page, 'shop-manager')
+  assert.equal((await call(page, 'GET /products')).status, '200 OK', 'another application\'s were not revoked')
   await close()
 })
 
