@@ -43,7 +43,7 @@ func newFixture(t *testing.T) *fixture {
 
 // api is the shop as it is at every start.
 func (f *fixture) api() http.Handler {
-	return newHandler(context.Background(), f.guard, newStore(), discard())
+	return newHandler(context.Background(), f.guard, f.list.Check, newStore(), discard())
 }
 
 // token asks the stand-in for one as the guide says, with every scope there is.
@@ -236,7 +236,7 @@ func TestReadyOnceTheKeysAreThere(t *testing.T) {
 	})
 	require.NoError(t, err)
 	defer guard.Close()
-	api := newHandler(t.Context(), guard, newStore(), discard())
+	api := newHandler(t.Context(), guard, nil, newStore(), discard())
 
 	res := call(t, api, "GET", "/readyz", "", "")
 	require.Equal(t, 503, res.Code)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/logtotest"
+	"github.com/logtoguard/logtoguard/revocation"
 )
 
 const acmeEvents = "/organizations/acme/orders/events"
@@ -93,6 +94,7 @@ func (m memory) Dial(context.Context, string, string) (net.Conn, error) {
 type shop struct {
 	streams *streams
 	store   *store
+	list    *revocation.List
 	network memory
 	client  *http.Client
 	log     *bytes.Buffer // to be read when the server has ended
@@ -110,8 +112,11 @@ func inBubble(t *testing.T, test func(*testing.T, *shop)) {
 			synctest.Test(t, func(t *testing.T) {
 				require.Equal(t, bubbleStart, time.Now().UTC())
 				ctx, cancel := context.WithCancel(t.Context())
-				c := &shop{streams: s, store: newStore(), network: newMemory(), log: &bytes.Buffer{}}
-				srv := newServer(newHandler(ctx, s.guard, c.store, slog.New(slog.NewTextHandler(c.log, nil))), discard())
+				list, err := revocation.New(revocation.Config{Logger: discard()})
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, list.Close()) })
+				c := &shop{streams: s, store: newStore(), list: list, network: newMemory(), log: &bytes.Buffer{}}
+				srv := newServer(newHandler(ctx, s.guard, c.list.Check, c.store, slog.New(slog.NewTextHandler(c.log, nil))), discard())
 				var protocols http.Protocols
 				protocols.SetHTTP1(protocol == "HTTP/1.1")
 				protocols.SetUnencryptedHTTP2(protocol == "HTTP/2")
@@ -203,6 +208,34 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 	})
 }
 
+// A quiet stream ends within checkAgain, and no event is sent to a token that was revoked.
+func TestStreamEndsWhenItsTokenIsRevoked(t *testing.T) {
+	for name, row := range map[string]struct {
+		after func(*testing.T, *shop)
+		want  time.Duration
+	}{
+		"quiet":    {func(*testing.T, *shop) {}, 2 * checkAgain},
+		"an event": {func(t *testing.T, s *shop) { s.order(t, "acme", 2) }, checkAgain + time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *shop) {
+				res, body := s.open(t, s.request(t.Context(), t, s.streams.token))
+				time.Sleep(checkAgain)
+				require.Equal(t, event(s.order(t, "acme", 1)), read(t, body), "it was asked, and goes on")
+				require.NoError(t, s.list.Revoke(t.Context(), revocation.Revocation{Subject: "somebody else"}))
+				time.Sleep(time.Second)
+				require.NoError(t, s.list.Revoke(t.Context(), revocation.Revocation{Subject: "bob"}))
+				row.after(t, s)
+				rest, err := io.ReadAll(body)
+				require.NoError(t, err, "it ends, and doesn't break off")
+				require.Empty(t, rest)
+				require.Equal(t, row.want, time.Since(bubbleStart))
+				require.NoError(t, res.Body.Close())
+			})
+		})
+	}
+}
+
 // The guard's ClockSkew lets a token in that is over, but gets it no event.
 func TestStreamOfATokenThatIsOver(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *shop) {
@@ -243,7 +276,7 @@ func TestStreamEndsWhenTheClientReadsNothing(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		network, store := newMemory(), newStore()
 		var log bytes.Buffer
-		srv := newServer(newHandler(ctx, s.guard, store, slog.New(slog.NewTextHandler(&log, nil))), discard())
+		srv := newServer(newHandler(ctx, s.guard, nil, store, slog.New(slog.NewTextHandler(&log, nil))), discard())
 		ended := make(chan error, 1)
 		go func() { ended <- serve(ctx, srv, network, shutdownGrace) }()
 		conn, err := network.Dial(ctx, "", "")
@@ -348,33 +381,48 @@ func TestStreamNeedsTheConnection(t *testing.T) {
 	s := newStreams(t)
 	var log bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
-		api := newHandler(t.Context(), s.guard, newStore(), slog.New(slog.NewTextHandler(&log, nil)))
+		api := newHandler(t.Context(), s.guard, nil, newStore(), slog.New(slog.NewTextHandler(&log, nil)))
 		require.Equal(t, 500, call(t, api, "GET", acmeEvents, s.token, "").Code)
 	})
 	require.Contains(t, log.String(), `error="feature not supported"`)
 }
 
 // What is sent goes by the context, and by the wall clock, too: the context's timer is late
-// where the machine slept or its clock was set.
+// where the machine slept or its clock was set. Whatever error the check has ends a stream.
 func TestStreamSendsNothingAfterItsEnd(t *testing.T) {
+	s := newStreams(t)
+	claims, err := s.guard.Verify(t.Context(), s.token)
+	require.NoError(t, err)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
+	unknown := &logtoguard.Error{Status: http.StatusServiceUnavailable, Reason: "revocation"}
+	answer := func(err error) check {
+		return func(context.Context, *logtoguard.Claims) error { return err }
+	}
 	for name, row := range map[string]struct {
-		ctx  context.Context
-		left time.Duration
-		want error
+		ctx   context.Context
+		left  time.Duration
+		check check
+		want  error
 	}{
-		"before the end":  {t.Context(), time.Minute, http.ErrNotSupported}, // goes on to write, which takes more than a recorder
-		"at the end":      {t.Context(), 0, context.DeadlineExceeded},
-		"after the end":   {t.Context(), -time.Hour, context.DeadlineExceeded},
-		"the client left": {gone, time.Minute, context.Canceled},
-		"both, whichever": {gone, 0, context.Canceled},
+		// These go on to write, which takes more than a recorder.
+		"before the end":  {t.Context(), time.Minute, nil, http.ErrNotSupported},
+		"not revoked":     {t.Context(), time.Minute, answer(nil), http.ErrNotSupported},
+		"at the end":      {t.Context(), 0, nil, context.DeadlineExceeded},
+		"after the end":   {t.Context(), -time.Hour, nil, context.DeadlineExceeded},
+		"the client left": {gone, time.Minute, nil, context.Canceled},
+		"both, whichever": {gone, 0, nil, context.Canceled},
+		"revoked":         {t.Context(), time.Minute, answer(revocation.ErrRevoked), revocation.ErrRevoked},
+		"not known":       {t.Context(), time.Minute, answer(unknown), unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := httptest.NewRecorder()
-			err := eventStream{row.ctx, time.Now().Add(row.left), w}.send(":\n\n")
-			require.ErrorIs(t, err, row.want)
-			require.Empty(t, w.Body)
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Until(claims.ExpiresAt().Add(-row.left)))
+				w := httptest.NewRecorder()
+				err := eventStream{row.ctx, claims, row.check, w}.send(":\n\n")
+				require.ErrorIs(t, err, row.want)
+				require.Empty(t, w.Body)
+			})
 		})
 	}
 }

@@ -18,7 +18,7 @@ func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // logged gives the lines that one call to the API leaves.
 func (f *fixture) logged(t *testing.T, method, path, token, body string) string {
 	var lines bytes.Buffer
-	call(t, newHandler(t.Context(), f.guard, newStore(), slog.New(slog.NewTextHandler(&lines, nil))), method, path, token, body)
+	call(t, newHandler(t.Context(), f.guard, f.list.Check, newStore(), slog.New(slog.NewTextHandler(&lines, nil))), method, path, token, body)
 	return lines.String()
 }
 

@@ -89,7 +89,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	}
 	defer guard.Close()
 
-	handler := newHandler(ctx, guard, newStore(), log)
+	handler := newHandler(ctx, guard, config.Check, newStore(), log)
 	if config.Metadata != nil {
 		handler = discoverable(guard, handler)
 	}

@@ -29,7 +29,11 @@ const maxQuantity = 1000
 type orderRoutes struct {
 	store    *store
 	stopping context.Context // ends when the server stops: streams end with it
+	check    check           // is asked while a stream lasts
 }
+
+// check is a guard's Config.Check, or nil.
+type check func(context.Context, *logtoguard.Claims) error
 
 // organizationOf names the organization that a request is about.
 func organizationOf(r *http.Request) string { return r.PathValue("organizationID") }

@@ -117,7 +117,7 @@ func TestPageKnowsTheRoutes(t *testing.T) {
 	var patterns []string
 	for _, group := range pageRoutes() {
 		for _, route := range group.Routes {
-			_, pattern := newRoutes(t.Context(), newStore()).Handler(httptest.NewRequest(route.Method, route.Path, nil))
+			_, pattern := newRoutes(t.Context(), nil, newStore()).Handler(httptest.NewRequest(route.Method, route.Path, nil))
 			patterns = append(patterns, pattern)
 			t.Run(route.Method+" "+route.Path, func(t *testing.T) {
 				try := func(token string) *httptest.ResponseRecorder {

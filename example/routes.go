@@ -19,13 +19,14 @@ const (
 
 // newHandler is the whole API: two probes that anybody may ask, and everything
 // else behind the guard. A path that doesn't exist is behind it too, so that
-// strangers can't learn which do. When stopping ends, streams do, too.
-func newHandler(stopping context.Context, guard *logtoguard.Guard, store *store, log *slog.Logger) http.Handler {
+// strangers can't learn which do. When stopping ends, streams do, too. The check is
+// the guard's, which asks it once for each request: streams go on asking.
+func newHandler(stopping context.Context, guard *logtoguard.Guard, check check, store *store, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", handle(healthz))
 	mux.Handle("GET /readyz", readyz(guard))
 	// Probes come every few seconds and would drown the rest: they aren't logged.
-	mux.Handle("/", logRequests(log, guard.Handler(noteRoute(jsonErrors(newRoutes(stopping, store))))))
+	mux.Handle("/", logRequests(log, guard.Handler(noteRoute(jsonErrors(newRoutes(stopping, check, store))))))
 	return mux
 }
 
@@ -39,8 +40,8 @@ func discoverable(guard *logtoguard.Guard, api http.Handler) http.Handler {
 }
 
 // newRoutes says who may do what. It has to sit behind a guard.
-func newRoutes(stopping context.Context, store *store) *http.ServeMux {
-	products, orders := productRoutes{store}, orderRoutes{store, stopping}
+func newRoutes(stopping context.Context, check check, store *store) *http.ServeMux {
+	products, orders := productRoutes{store}, orderRoutes{store, stopping, check}
 	mux := http.NewServeMux()
 
 	mayRead := logtoguard.RequireScope(readProducts)

@@ -199,7 +199,7 @@ func TestFullShop(t *testing.T) {
 	require.NoError(t, err, "one organization doesn't fill another's place")
 
 	f := newFixture(t)
-	api := newHandler(t.Context(), f.guard, store, discard())
+	api := newHandler(t.Context(), f.guard, f.list.Check, store, discard())
 	res := call(t, api, "POST", "/products", f.token(t, "shop-manager", ""), `{"name":"x","price_cents":1}`)
 	require.Equal(t, 507, res.Code)
 	require.Equal(t, "insufficient_storage", decode[map[string]string](t, res)["error"])
@@ -232,8 +232,8 @@ func TestUnknownErrorsAreNotShown(t *testing.T) {
 	for _, h := range []handle{
 		func(http.ResponseWriter, *http.Request) error { return errors.New("password of the database") },
 		me, // without a guard
-		orderRoutes{newStore(), t.Context()}.create,
-		orderRoutes{newStore(), t.Context()}.events,
+		orderRoutes{newStore(), t.Context(), nil}.create,
+		orderRoutes{newStore(), t.Context(), nil}.events,
 	} {
 		res := call(t, h, "GET", "/", "", "")
 		require.Equal(t, 500, res.Code)
