@@ -26,7 +26,7 @@ func start(t *testing.T, world *parity.World) (shoppb.ShopClient, string) {
 }
 
 func serve(t *testing.T, world *parity.World) *grpc.ClientConn {
-	return listen(t, routes(t.Context(), world.Guard))
+	return listen(t, routes(t.Context(), world.Guard, nil))
 }
 
 func listen(t *testing.T, server *grpc.Server) *grpc.ClientConn {

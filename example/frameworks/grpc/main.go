@@ -20,8 +20,10 @@ const shutdownGrace = 10 * time.Second
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	shop.Run(logtoguard.Config{}, func(guard *logtoguard.Guard, listener net.Listener) error {
-		return serveUntil(ctx, routes(ctx, guard), listener)
+	// Give it a Check, such as that of package revocation, and streams go on asking it.
+	config := logtoguard.Config{}
+	shop.Run(config, func(guard *logtoguard.Guard, listener net.Listener) error {
+		return serveUntil(ctx, routes(ctx, guard, config.Check), listener)
 	})
 }
 

@@ -48,7 +48,7 @@ func (broken) WatchOrders(_ *shoppb.WatchOrdersRequest, stream grpc.ServerStream
 // Nor does a method.
 func TestMethodsMayPanic(t *testing.T) {
 	world := parity.NewWorld(t, nil)
-	server, description := routes(t.Context(), world.Guard), shoppb.Shop_ServiceDesc
+	server, description := routes(t.Context(), world.Guard, nil), shoppb.Shop_ServiceDesc
 	description.ServiceName = "broken"
 	server.RegisterService(&description, broken{})
 	connection := listen(t, server)

@@ -14,13 +14,14 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// routes serves until stopping ends, which ends the streams.
-func routes(stopping context.Context, guard *logtoguard.Guard) *grpc.Server {
+// routes serves until stopping ends, which ends the streams. The check is the guard's:
+// streams go on asking it.
+func routes(stopping context.Context, guard *logtoguard.Guard, check check) *grpc.Server {
 	recovered := recovery.WithRecoveryHandler(fail)
 	server := grpc.NewServer( // recovery goes first, as Config.Check may panic, too, and again into the goroutine of endStreams
 		grpc.ChainUnaryInterceptor(recovery.UnaryServerInterceptor(recovered), auth.UnaryServerInterceptor(authorize(guard))),
 		grpc.ChainStreamInterceptor(recovery.StreamServerInterceptor(recovered), auth.StreamServerInterceptor(authorize(guard)),
-			endStreams(stopping), recovery.StreamServerInterceptor(recovered)),
+			endStreams(stopping, check), recovery.StreamServerInterceptor(recovered)),
 		grpc.UnknownServiceHandler(unknown))
 	shoppb.RegisterShopServer(server, service{})
 	return server

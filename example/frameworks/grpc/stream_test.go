@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/logtoguard/logtoguard/example/frameworks/grpc/shoppb"
 	"github.com/logtoguard/logtoguard/example/frameworks/internal/parity"
 	"github.com/logtoguard/logtoguard/logtotest"
+	"github.com/logtoguard/logtoguard/revocation"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -27,6 +29,7 @@ var bob = logtotest.Token{Subject: "bob", ClientID: "webshop", OrganizationID: "
 type bubble struct {
 	expires time.Time // when the token of the call does
 	stream  grpc.ClientStream
+	list    *revocation.List
 	leave   context.CancelFunc // as a client does it
 	stop    context.CancelFunc // as a signal does it
 	stopped chan error
@@ -42,13 +45,16 @@ func inBubble(t *testing.T, beside shoppb.ShopServer, test func(*testing.T, *bub
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(claims.IssuedAt())) // a bubble's clock starts in the year 2000
 		stopping, stop := context.WithCancel(t.Context())
-		server, listener := routes(stopping, world.Guard), bufconn.Listen(1<<10)
+		list, err := revocation.New(revocation.Config{})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, list.Close()) })
+		server, listener := routes(stopping, world.Guard, list.Check), bufconn.Listen(1<<10)
 		description := shoppb.Shop_ServiceDesc
 		if beside != nil {
 			description.ServiceName = "beside"
 			server.RegisterService(&description, beside)
 		}
-		b := &bubble{expires: claims.ExpiresAt().UTC(), stop: stop, stopped: make(chan error, 1)}
+		b := &bubble{expires: claims.ExpiresAt().UTC(), list: list, stop: stop, stopped: make(chan error, 1)}
 		go func() { b.stopped <- serveUntil(stopping, server, listener) }()
 		connection, err := grpc.NewClient("passthrough:shop", grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
@@ -90,6 +96,68 @@ func TestStreamEndsWithItsToken(t *testing.T) {
 		require.Equal(t, []string{`Bearer error="invalid_token", error_description="the token expired"`}, b.stream.Trailer().Get("www-authenticate"))
 		require.Equal(t, b.expires, time.Now().UTC())
 	})
+}
+
+func TestStreamEndsWhenItsTokenIsRevoked(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
+		begin := time.Now()
+		b.requireBegun(t)
+		time.Sleep(checkAgain + time.Second)
+		require.NoError(t, b.list.Revoke(t.Context(), revocation.Revocation{Subject: "bob"}))
+		_, err := b.receive()
+		require.Equal(t, codes.Unauthenticated, status.Code(err))
+		require.Equal(t, "the token was revoked", status.Convert(err).Message())
+		require.Equal(t, []string{`Bearer error="invalid_token", error_description="the token was revoked"`}, b.stream.Trailer().Get("www-authenticate"))
+		require.Equal(t, begin.Add(2*checkAgain), time.Now())
+	})
+}
+
+// Whatever the error, the stream ends as the guard would answer it.
+func TestErrorsOfTheCheck(t *testing.T) {
+	world := parity.NewWorld(t, nil)
+	claims, err := world.Guard.Verify(t.Context(), world.Logto.Mint(bob))
+	require.NoError(t, err)
+	answer := func(err error) check {
+		return func(_ context.Context, got *logtoguard.Claims) error {
+			require.Same(t, claims, got)
+			return err
+		}
+	}
+	for name, row := range map[string]struct {
+		check check
+		want  codes.Code
+		says  string
+		after time.Duration
+	}{
+		"none":      {nil, codes.Unauthenticated, "the token expired", 0},
+		"no error":  {answer(nil), codes.Unauthenticated, "the token expired", 0},
+		"revoked":   {answer(&logtoguard.Error{Status: 401, Description: "the token was revoked"}), codes.Unauthenticated, "the token was revoked", checkAgain},
+		"not known": {answer(&logtoguard.Error{Status: 503, Description: "not known"}), codes.Unavailable, "not known", checkAgain},
+		"no answer": {answer(errors.New("locked out on Monday")), codes.Unauthenticated, "the token was refused", checkAgain},
+		"the token ends meanwhile": {func(ctx context.Context, _ *logtoguard.Claims) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}, codes.Unauthenticated, "the token expired", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Until(claims.IssuedAt()))
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				begin := time.Now()
+				err := endStreams(t.Context(), row.check)(nil, served{ctx: logtoguard.ContextWithClaims(ctx, claims)}, nil, func(any, grpc.ServerStream) error {
+					<-ctx.Done()
+					return nil
+				})
+				require.Equal(t, row.want, status.Code(err))
+				require.Equal(t, row.says, status.Convert(err).Message())
+				if row.after == 0 {
+					row.after = claims.ExpiresAt().Sub(begin)
+				}
+				require.Equal(t, row.after, time.Since(begin))
+			})
+		})
+	}
 }
 
 // A bubble fails its test where a goroutine is left.
@@ -169,7 +237,7 @@ func TestClientsDeadline(t *testing.T) {
 				ctx, cancel := context.WithDeadline(t.Context(), claims.ExpiresAt().Add(row.deadline))
 				defer cancel()
 				call := served{ctx: logtoguard.ContextWithClaims(ctx, row.claims)}
-				err := endStreams(t.Context())(nil, call, nil, func(any, grpc.ServerStream) error {
+				err := endStreams(t.Context(), nil)(nil, call, nil, func(any, grpc.ServerStream) error {
 					<-ctx.Done()
 					return nil
 				})
