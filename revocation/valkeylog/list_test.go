@@ -191,12 +191,16 @@ func TestSoak(t *testing.T) {
 			did = append(did, "delete")
 			s.do(t, "DEL", key)
 		case 2:
+			n := random.IntN(20)
+			did = append(did, fmt.Sprintf("lose %d", n))
+			s.loseLast(t, n)
+		case 3:
 			did = append(did, "reset")
 			links[i].reset()
-		case 3:
+		case 4:
 			did = append(did, "swallow")
 			links[i].swallow(true)
-		case 4, 5, 6:
+		case 5, 6, 7:
 			links[i].swallow(false)
 		default:
 			user := random.IntN(len(users))

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,8 +23,10 @@ const (
 	// minutes at most, and a revocation's At may be ahead of the server's clock.
 	margin = 10 * time.Minute
 
-	field    = "revocation" // of the stream's entries
-	pageSize = 1000
+	field     = "revocation" // of the stream's entries
+	start     = "0-0"        // before the ids of all entries
+	pageSize  = 1000
+	maxUnread = 1000 // if nobody follows
 
 	// patience is how long a command may take. On a link that swallows answers it
 	// would never return.
@@ -44,14 +48,14 @@ type Log struct {
 	client valkey.Client
 	key    string
 
-	mu       sync.Mutex
-	appended id    // the highest that Append got, and that must still be there
-	failure  error // of the latest trimming
+	mu      sync.Mutex
+	unread  map[string]bool // ids of what Append has stored and Follow has not read, the last one of each Append
+	failure error           // of the latest trimming
 }
 
 // New makes a Log. It does not connect yet. Set Retention and Logger before the Log is used.
 func New(client valkey.Client, key string) *Log {
-	return &Log{client: client, key: key}
+	return &Log{client: client, key: key, unread: make(map[string]bool)}
 }
 
 // Keeps returns how long an entry certainly stays: Retention or its default.
@@ -82,8 +86,8 @@ func (l *Log) Append(ctx context.Context, revocations ...revocation.Revocation) 
 		return fmt.Errorf("valkeylog: appending: %w", err)
 	}
 	l.mu.Lock()
-	if l.appended.before(last) {
-		l.appended = last
+	if len(l.unread) < maxUnread {
+		l.unread[last] = true
 	}
 	l.mu.Unlock()
 	l.trim(ctx, last)
@@ -91,27 +95,26 @@ func (l *Log) Append(ctx context.Context, revocations ...revocation.Revocation) 
 }
 
 // add returns the id of the last entry.
-func (l *Log) add(ctx context.Context, commands []valkey.Completed) (last id, err error) {
+func (l *Log) add(ctx context.Context, commands []valkey.Completed) (last string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for _, result := range l.client.DoMulti(ctx, commands...) {
-		text, err := result.ToString()
-		if err != nil {
-			return id{}, err
-		}
-		if last, err = parseID(text); err != nil {
-			return id{}, err
+		if last, err = result.ToString(); err != nil {
+			return "", err
 		}
 	}
 	return last, nil
 }
 
-// trim drops what is too old if last is of now. The server may leave up to a block of the stream,
-// which costs it less.
-func (l *Log) trim(ctx context.Context, last id) {
-	keep := uint64((l.Keeps() + margin).Milliseconds())
-	oldest := last.ms - min(last.ms, keep)
-	err := l.do(ctx, l.command("XTRIM", "MINID", "~", strconv.FormatUint(oldest, 10))).Error()
+// trim drops what is too old if last is of now. The server drops only whole blocks of
+// the stream's entries, which costs it less.
+func (l *Log) trim(ctx context.Context, last string) {
+	ms, _, _ := strings.Cut(last, "-")
+	now, err := strconv.ParseInt(ms, 10, 64)
+	if err == nil {
+		oldest := max(0, now-(l.Keeps()+margin).Milliseconds())
+		err = l.do(ctx, l.command("XTRIM", "MINID", "~", strconv.FormatInt(oldest, 10))).Error()
+	}
 	if ctx.Err() != nil {
 		return
 	}
@@ -140,7 +143,7 @@ func (l *Log) Follow(ctx context.Context, cursor string, handle func(revocation.
 func (l *Log) follow(ctx context.Context, cursor string, handle func(revocation.Revocation, string), caughtUp func()) error {
 	for wait := false; ; {
 		l.mu.Lock()
-		appended := l.appended
+		must := slices.Collect(maps.Keys(l.unread))
 		l.mu.Unlock()
 		entries, err := l.read(ctx, cursor, wait)
 		if err != nil {
@@ -150,35 +153,26 @@ func (l *Log) follow(ctx context.Context, cursor string, handle func(revocation.
 		// read is handed over. While it is there, all up to it is there: a server loses
 		// what is newest, or all. The client connects again on its own, and the stream
 		// may have been lost and be written again since, with later ids.
-		there, err := l.has(ctx, cursor)
+		there, err := l.have(ctx, cursor, must)
 		if err != nil {
 			return err
 		}
+		wait = len(entries) < pageSize
+		if !there || wait {
+			l.forget(must) // reported as lost, or among what was read
+		}
 		if !there {
-			return l.lost(appended)
+			return revocation.ErrLogLost
 		}
 		for _, e := range entries {
 			cursor = e.ID
 			handle(decode(e.FieldValues[field]), cursor)
 		}
-		if wait = len(entries) < pageSize; !wait {
-			continue
+		if wait {
+			caughtUp()
 		}
-		// All was read. What was appended before, and acknowledged, has to be among it.
-		if appended != (id{}) {
-			at, err := parseID(cmp.Or(cursor, start))
-			if err != nil {
-				return err
-			}
-			if at.before(appended) {
-				return l.lost(appended)
-			}
-		}
-		caughtUp()
 	}
 }
-
-const start = "0-0" // before all ids
 
 // read returns at most a page of what comes after cursor. If there is nothing, it may wait.
 func (l *Log) read(ctx context.Context, cursor string, wait bool) ([]valkey.XRangeEntry, error) {
@@ -194,23 +188,31 @@ func (l *Log) read(ctx context.Context, cursor string, wait bool) ([]valkey.XRan
 	return streams[l.key], err
 }
 
-// has reports whether the entry at cursor is there.
-func (l *Log) has(ctx context.Context, cursor string) (bool, error) {
-	if cursor == "" {
-		return true, nil
+// have reports whether the entries at cursor, if there is one, and at these ids are there.
+func (l *Log) have(ctx context.Context, cursor string, ids []string) (bool, error) {
+	if cursor != "" {
+		ids = append(ids, cursor)
 	}
-	entries, err := l.do(ctx, l.command("XRANGE", cursor, cursor)).AsXRange()
-	return len(entries) > 0, err
+	commands := make([]valkey.Completed, len(ids))
+	for i, id := range ids {
+		commands[i] = l.command("XRANGE", id, id)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for _, result := range l.client.DoMulti(ctx, commands...) {
+		if entries, err := result.AsXRange(); err != nil || len(entries) == 0 {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
-// lost reports a loss once: what was appended before it is not waited for any more.
-func (l *Log) lost(appended id) error {
+func (l *Log) forget(ids []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.appended == appended {
-		l.appended = id{}
+	for _, id := range ids {
+		delete(l.unread, id)
 	}
-	return revocation.ErrLogLost
 }
 
 // command makes one that has a connection to itself, for which the client's word is
@@ -225,17 +227,4 @@ func (l *Log) do(ctx context.Context, command valkey.Completed) valkey.ValkeyRes
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return l.client.Do(ctx, command.UnblockOnCancel())
-}
-
-// An id is that of an entry: a time in milliseconds, and a number within it.
-type id struct{ ms, seq uint64 }
-
-func (a id) before(b id) bool { return a.ms < b.ms || a.ms == b.ms && a.seq < b.seq }
-
-func parseID(text string) (a id, err error) {
-	ms, seq, _ := strings.Cut(text, "-")
-	if a.ms, err = strconv.ParseUint(ms, 10, 64); err == nil {
-		a.seq, err = strconv.ParseUint(seq, 10, 64)
-	}
-	return a, err
 }

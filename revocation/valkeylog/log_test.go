@@ -113,18 +113,10 @@ func TestLosses(t *testing.T) {
 		// As after a failover to a replica that lagged behind, or without the last second
 		// of the append-only file.
 		"the last one": func(t *testing.T, s *server) {
-			entries := s.entries(t)
-			s.do(t, "DEL", key)
-			for _, e := range entries[:len(entries)-1] {
-				s.add(t, e.ID, e.FieldValues[field])
-			}
+			s.loseLast(t, 1)
 		},
 		"the last one, and written again": func(t *testing.T, s *server) {
-			entries := s.entries(t)
-			s.do(t, "DEL", key)
-			for _, e := range entries[:len(entries)-1] {
-				s.add(t, e.ID, e.FieldValues[field])
-			}
+			s.loseLast(t, 1)
 			s.add(t, "*", `{"v":1,"kind":"cut","sub":"new","at":1800000000000}`)
 		},
 	}
@@ -162,29 +154,32 @@ func TestLosses(t *testing.T) {
 }
 
 // What was acknowledged, and lost before it was read, is noticed by the Log that has
-// appended it.
+// appended it: also if the stream has been written since.
 func TestLossOfWhatWasNotReadYet(t *testing.T) {
-	for _, before := range []int{0, 1} {
-		s := newServer(t)
-		log := newLog(t, s.address)
-		var subjects []string
-		for i := range before {
-			subjects = append(subjects, fmt.Sprint("user-", i))
-			appendTo(t, log, cut(subjects[i]))
+	for _, before := range [][]string{nil, {"before"}} {
+		for _, since := range [][]string{nil, {"since"}} {
+			t.Run(fmt.Sprint(before, since), func(t *testing.T) {
+				s := newServer(t)
+				log := newLog(t, s.address)
+				for _, subject := range before {
+					appendTo(t, log, cut(subject))
+				}
+				f := follow(t, log, "")
+				cursor := f.last(t, before...)
+				f.end()
+				require.ErrorIs(t, f.ended(t), context.Canceled)
+				appendTo(t, log, cut("lost"))
+				s.loseLast(t, 1)
+				for _, subject := range since {
+					appendTo(t, log, cut(subject))
+				}
+				follow(t, newLog(t, s.address), cursor).last(t, since...)
+				f = follow(t, log, cursor)
+				require.ErrorIs(t, f.ended(t), revocation.ErrLogLost)
+				require.Empty(t, f.subjects())
+				follow(t, log, "").last(t, append(before, since...)...)
+			})
 		}
-		f := follow(t, log, "")
-		cursor := f.last(t, subjects...)
-		f.end()
-		require.ErrorIs(t, f.ended(t), context.Canceled)
-		appendTo(t, log, cut("lost"))
-		entries := s.entries(t)
-		s.do(t, "DEL", key)
-		for _, e := range entries[:before] {
-			s.add(t, e.ID, e.FieldValues[field])
-		}
-		follow(t, newLog(t, s.address), cursor).last(t)
-		require.ErrorIs(t, follow(t, log, cursor).ended(t), revocation.ErrLogLost)
-		follow(t, log, "").last(t, subjects...)
 	}
 }
 

@@ -146,6 +146,19 @@ func idAt(at time.Time, number int) string {
 	return fmt.Sprintf("%d-%d", at.UnixMilli(), number)
 }
 
+// loseLast makes the server lose the last n entries, as if it had been restarted without
+// them.
+func (s *server) loseLast(t testing.TB, n int) {
+	t.Helper()
+	s.do(t, "EVAL", `
+		local entries = redis.call('XRANGE', KEYS[1], '-', '+')
+		redis.call('DEL', KEYS[1])
+		for i = 1, #entries - ARGV[1] do
+			redis.call('XADD', KEYS[1], entries[i][1], unpack(entries[i][2]))
+		end
+		return redis.status_reply('OK')`, "1", key, strconv.Itoa(n))
+}
+
 // entries are those of the stream.
 func (s *server) entries(t testing.TB) []valkey.XRangeEntry {
 	t.Helper()
