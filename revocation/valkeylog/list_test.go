@@ -13,11 +13,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/valkey-io/valkey-go"
 
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/internal/guardtest"
 	"github.com/logtoguard/logtoguard/logtotest"
 	"github.com/logtoguard/logtoguard/revocation"
+	"github.com/logtoguard/logtoguard/revocation/valkeylog"
 )
 
 var (
@@ -137,14 +139,15 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// A List made while the server is down works once it is there.
+// A client and a List that are made while the server is down work once it is there.
 func TestListWithoutAServer(t *testing.T) {
 	s := newServer(t)
-	p := newProxy(t, s)
-	log := newLog(t, p.address)
 	s.kill()
-	p.reset()
-	list, users := newList(t, log), newCrowd(t, 2)
+	client, err := valkey.NewClient(valkey.ClientOption{InitAddress: []string{s.address}, ForceSingleClient: true, DisableCache: true})
+	require.Error(t, err)
+	require.NotNil(t, client)
+	t.Cleanup(client.Close)
+	list, users := newList(t, valkeylog.New(client, key)), newCrowd(t, 2)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	require.Error(t, list.Ready(ctx))

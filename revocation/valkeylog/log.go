@@ -26,7 +26,7 @@ const (
 	field     = "revocation" // of the stream's entries
 	start     = "0-0"        // before the ids of all entries
 	pageSize  = 1000
-	maxUnread = 1000 // if nobody follows
+	maxUnread = 1000 // where Follow is not called
 
 	// patience is how long a command may take. On a link that swallows answers it
 	// would never return.
@@ -35,22 +35,22 @@ const (
 )
 
 // A Log is a [revocation.Log] in a stream. Give each List a Log of its own. It reads no
-// clock: the ids of entries, which the server makes of its own, say what is old.
+// clock: what is old is known from the ids of entries, which the server makes of its clock.
 type Log struct {
 	// Retention is how long entries stay at least, by the server's clock. Default, also
 	// for one that is negative: 7 days.
 	Retention time.Duration
 
-	// Logger is told at Warn that old entries can't be dropped, and when they can be
-	// again. Default: slog.Default().
+	// Logger gets at Warn that old entries can't be dropped, and that they can again.
+	// Default: slog.Default().
 	Logger *slog.Logger
 
 	client valkey.Client
 	key    string
 
 	mu      sync.Mutex
-	unread  map[string]bool // ids of what Append has stored and Follow has not read, the last one of each Append
-	failure error           // of the latest trimming
+	unread  map[string]bool // the last id of each Append, until Follow has read that far
+	failure error           // of the latest trim
 }
 
 // New makes a Log. It does not connect yet. Set Retention and Logger before the Log is used.
@@ -67,8 +67,8 @@ func (l *Log) Keeps() time.Duration {
 }
 
 // Append implements [revocation.Log]. It returns nil once the server has all entries.
-// It drops old ones as well, but does not fail if it can't, as those of the caller are
-// stored by then: see Logger. It returns within 2 s of the end of ctx.
+// Then it drops old ones. If it can't, it logs that and returns nil, as the caller's are
+// stored. It returns at most 2 s after ctx has ended.
 func (l *Log) Append(ctx context.Context, revocations ...revocation.Revocation) error {
 	if len(revocations) == 0 {
 		return nil
@@ -106,13 +106,13 @@ func (l *Log) add(ctx context.Context, commands []valkey.Completed) (last string
 	return last, nil
 }
 
-// trim drops what is too old if last is of now. The server drops only whole blocks of
-// the stream's entries, which costs it less.
+// trim drops what is too old, if the entry with the id last was made now. With "~" the
+// server drops only whole blocks of entries, which is cheap.
 func (l *Log) trim(ctx context.Context, last string) {
 	ms, _, _ := strings.Cut(last, "-")
 	now, err := strconv.ParseInt(ms, 10, 64)
 	if err == nil {
-		oldest := max(0, now-(l.Keeps()+margin).Milliseconds())
+		oldest := max(0, now-l.Keeps().Milliseconds()-margin.Milliseconds())
 		err = l.do(ctx, l.command("XTRIM", "MINID", "~", strconv.FormatInt(oldest, 10))).Error()
 	}
 	if ctx.Err() != nil {

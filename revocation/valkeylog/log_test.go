@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -279,7 +280,16 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// Nothing hangs on the clock of a process that writes: not the id, and not what is dropped.
+func TestRetentionForEver(t *testing.T) {
+	s := newServer(t)
+	log := newLog(t, s.address)
+	log.Retention = math.MaxInt64
+	s.fill(t, time.UnixMilli(1), 500, "old")
+	appendTo(t, log, cut("alice"))
+	require.Len(t, s.entries(t), 501)
+}
+
+// An id does not depend on the clock of the process that writes, nor does what is dropped.
 func TestWriterWhoseClockIsAhead(t *testing.T) {
 	s := newServer(t)
 	log, now := newLog(t, s.address), s.now(t)
@@ -431,7 +441,7 @@ func TestACL(t *testing.T) {
 	})
 }
 
-// What was stored is not reported as if it were not, and yet it is visible that the stream grows.
+// Append does not fail, as its entries are stored, but the failure is logged.
 func TestTrimmingFails(t *testing.T) {
 	s := newServer(t)
 	var journal guardtest.Journal
@@ -448,7 +458,7 @@ func TestTrimmingFails(t *testing.T) {
 	follow(t, log, "").last(t, "a", "b", "c", "d")
 }
 
-// The client has no say in it, as a replica may lag behind.
+// A replica may lag behind.
 func TestNothingIsReadFromReplicas(t *testing.T) {
 	primary, replica := newServer(t), newServer(t)
 	_, port, _ := strings.Cut(primary.address, ":")

@@ -1,14 +1,12 @@
 package valkeylog_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -34,20 +32,25 @@ const (
 type server struct {
 	address, dir string
 	args         []string
-	process      *exec.Cmd
+	life         io.Closer     // ends it
+	ended        chan struct{} // is closed when it has
 }
+
+// A shell kills the server, with -9, when its own input ends: at kill, and when the tests end
+// in whatever way.
+const shell = `exec 3<&0; "$@" & pid=$!; { read -r _ <&3; kill -9 $pid; } 2>/dev/null & wait $pid`
 
 // newServer starts an empty server.
 func newServer(t testing.TB, args ...string) *server {
 	t.Helper()
 	s := &server{dir: t.TempDir(), args: args}
-	t.Cleanup(s.kill)
-	for range 10 { // somebody else may take the port
+	for range 10 { // another process may take the port
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		s.address = listener.Addr().String()
 		require.NoError(t, listener.Close())
 		if s.tryStart(t) {
+			t.Cleanup(s.kill)
 			return s
 		}
 	}
@@ -69,16 +72,26 @@ func (s *server) tryStart(t testing.TB) bool {
 	require.NoError(t, err, "these tests need a server: install Debian's package valkey-server or redis-server")
 	_, port, err := net.SplitHostPort(s.address)
 	require.NoError(t, err)
-	args := []string{"--bind", "127.0.0.1", "--port", port, "--dir", s.dir, "--save", "", "--enable-debug-command", "yes"}
-	s.process = exec.Command(binary, append(args, s.args...)...)
-	require.NoError(t, s.process.Start())
+	args := []string{"-c", shell, "sh", binary, "--bind", "127.0.0.1", "--port", port, "--dir", s.dir, "--save", ""}
+	process := exec.Command("sh", append(args, s.args...)...)
+	s.life, err = process.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, process.Start())
+	ended := make(chan struct{})
+	go func() {
+		_ = process.Wait()
+		close(ended)
+	}()
+	s.ended = ended
 	for begin := time.Now(); time.Since(begin) < patient; {
-		if answer, err := s.ask("PING\r\n"); err == nil && answer == "+PONG\r\n" {
-			return s.process.ProcessState == nil
+		answer, err := s.ask("PING\r\n")
+		select {
+		case <-ended: // another one answers
+			return false
+		default:
 		}
-		var state []byte
-		if state, err = os.ReadFile("/proc/" + strconv.Itoa(s.process.Process.Pid) + "/stat"); err == nil && bytes.Contains(state, []byte(") Z ")) {
-			break
+		if err == nil && answer == "+PONG\r\n" {
+			return true
 		}
 	}
 	s.kill()
@@ -101,11 +114,8 @@ func (s *server) ask(command string) (string, error) {
 
 // kill is kill -9: the server does not get to save anything.
 func (s *server) kill() {
-	if s.process != nil {
-		_ = s.process.Process.Kill()
-		_ = s.process.Wait()
-		s.process = nil
-	}
+	_ = s.life.Close()
+	<-s.ended
 }
 
 // do sends one command, on a connection of its own.
@@ -357,7 +367,7 @@ func (p *proxy) swallow(answers bool) {
 	p.swallows = answers
 }
 
-// reset ends all connections, without a farewell.
+// reset ends all connections with a TCP reset.
 func (p *proxy) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
