@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -182,6 +183,21 @@ func TestLossOfWhatWasNotReadYet(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The same while a Follow is still reading what comes before.
+func TestLossWhileReading(t *testing.T) {
+	s := newServer(t)
+	log := newLog(t, s.address)
+	appendTo(t, log, slices.Repeat([]revocation.Revocation{cut("alice")}, 1500)...)
+	read := 0
+	err := log.Follow(t.Context(), "", func(revocation.Revocation, string) {
+		if read++; read == 1 {
+			s.loseLast(t, 1)
+		}
+	}, func() { require.Fail(t, "the loss was not noticed") })
+	require.ErrorIs(t, err, revocation.ErrLogLost)
+	require.Equal(t, 1000, read)
 }
 
 // appendOnlyFile is what the server writes entries to.
