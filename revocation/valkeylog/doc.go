@@ -7,15 +7,14 @@
 //		Password:    password,
 //		TLSConfig:   &tls.Config{},
 //
-//		ForceSingleClient: true, // one server; leave it out for a Cluster, and for Sentinel
+//		ForceSingleClient: true, // leave it out for a Cluster
 //		DisableCache:      true, // nothing is cached here
 //	})
 //	list, err := revocation.New(revocation.Config{Log: valkeylog.New(client, "logto:revocations")})
 //
 // The caller makes the client, and closes it after the List. With ForceSingleClient,
 // NewClient returns a client that works later even where it also returns an error because
-// the server is down now. Sentinel and Cluster work through the client: a key is
-// in one slot. With Sentinel set TopologyRefreshInterval.
+// the server is down now. A Cluster works too: the key is in one slot.
 //
 // # The server
 //
@@ -42,7 +41,7 @@
 // and is promoted, has lost entries. A [Log] notices when the entry that it read last is
 // not there any more, or one that it has appended does not come back. It looks every
 // second. The Lists then append again what they hold and the stream does not. All
-// commands go to the primary, whatever SendToReplicas says of commands that only read.
+// commands go to the primary, even if SendToReplicas sends those that only read to replicas.
 //
 // Deleting an entry does not take its revocation back: append a [revocation.Lift].
 package valkeylog
