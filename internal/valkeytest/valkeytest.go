@@ -3,12 +3,9 @@
 package valkeytest
 
 import (
-	"bytes"
 	"io"
 	"net"
-	"os"
 	"os/exec"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -22,23 +19,28 @@ const patience = 30 * time.Second
 // A Server is a process of its own. What it stores stays in its directory.
 type Server struct {
 	Address string
+	Dir     string
 
-	dir     string
-	args    []string
-	process *exec.Cmd
+	args  []string
+	life  io.Closer     // ends it
+	ended chan struct{} // is closed when it has
 }
+
+// A shell kills the server, with -9, when its own input ends: at Kill, and when the tests
+// end in whatever way.
+const shell = `exec 3<&0; "$@" & pid=$!; { read -r _ <&3; kill -9 $pid; } 2>/dev/null & wait $pid`
 
 // New starts an empty server, which is killed when the test ends.
 func New(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := &Server{dir: t.TempDir(), args: args}
-	t.Cleanup(s.Kill)
+	s := &Server{Dir: t.TempDir(), args: args}
 	for range 10 { // another process may take the port
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		s.Address = listener.Addr().String()
 		require.NoError(t, listener.Close())
 		if s.tryStart(t) {
+			t.Cleanup(s.Kill)
 			return s
 		}
 	}
@@ -54,11 +56,8 @@ func (s *Server) Start(t testing.TB) {
 
 // Kill is kill -9: the server does not get to save anything.
 func (s *Server) Kill() {
-	if s.process != nil {
-		_ = s.process.Process.Kill()
-		_ = s.process.Wait()
-		s.process = nil
-	}
+	_ = s.life.Close()
+	<-s.ended
 }
 
 func (s *Server) tryStart(t testing.TB) bool {
@@ -70,14 +69,27 @@ func (s *Server) tryStart(t testing.TB) bool {
 	require.NoError(t, err, "these tests need a server: install Debian's package valkey-server or redis-server")
 	_, port, err := net.SplitHostPort(s.Address)
 	require.NoError(t, err)
-	args := []string{"--bind", "127.0.0.1", "--port", port, "--dir", s.dir, "--save", "", "--enable-debug-command", "yes"}
-	s.process = exec.Command(binary, append(args, s.args...)...)
-	require.NoError(t, s.process.Start())
-	for begin := time.Now(); time.Since(begin) < patience && !s.ended(); {
-		if s.answers() {
-			return !s.ended() // else it was another process that took the port
+	args := []string{"-c", shell, "sh", binary, "--bind", "127.0.0.1", "--port", port, "--dir", s.Dir, "--save", ""}
+	process := exec.Command("sh", append(args, s.args...)...)
+	s.life, err = process.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, process.Start())
+	ended := make(chan struct{})
+	go func() {
+		_ = process.Wait()
+		close(ended)
+	}()
+	s.ended = ended
+	for begin := time.Now(); time.Since(begin) < patience; time.Sleep(time.Millisecond) {
+		answers := s.answers()
+		select {
+		case <-ended: // what answers has taken its port
+			return false
+		default:
 		}
-		time.Sleep(time.Millisecond)
+		if answers {
+			return true
+		}
 	}
 	s.Kill()
 	return false
@@ -94,12 +106,6 @@ func (s *Server) answers() bool {
 	_, _ = io.WriteString(conn, "PING\r\n")
 	_, err = io.ReadFull(conn, answer)
 	return err == nil && string(answer) == "+PONG\r\n"
-}
-
-// ended reports whether the process is a zombie.
-func (s *Server) ended() bool {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(s.process.Process.Pid) + "/stat")
-	return err == nil && bytes.Contains(stat, []byte(") Z "))
 }
 
 // A Proxy is a link to a server that can fail.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/internal/guardtest"
+	"github.com/logtoguard/logtoguard/internal/valkeytest"
 	"github.com/logtoguard/logtoguard/logtotest"
 	"github.com/logtoguard/logtoguard/revocation"
 	"github.com/logtoguard/logtoguard/revocation/valkeylog"
@@ -83,7 +84,7 @@ func (c crowd) refused(t testing.TB, list *revocation.List, users map[int]bool) 
 func (s *server) subjects(t testing.TB) map[string]bool {
 	t.Helper()
 	subjects := make(map[string]bool)
-	f := follow(t, newLog(t, s.address), "")
+	f := follow(t, newLog(t, s.Address), "")
 	require.Eventually(t, func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -99,7 +100,7 @@ func (s *server) subjects(t testing.TB) map[string]bool {
 // what the server loses, they give back to it.
 func TestLists(t *testing.T) {
 	s := newServer(t)
-	a, b := newList(t, newLog(t, s.address)), newList(t, newLog(t, s.address))
+	a, b := newList(t, newLog(t, s.Address)), newList(t, newLog(t, s.Address))
 	ready(t, a)
 	ready(t, b)
 	const n = 2500
@@ -119,7 +120,7 @@ func TestLists(t *testing.T) {
 	users.refused(t, b, everyone)
 	require.Len(t, s.entries(t), 2*n)
 
-	c := newList(t, newLog(t, s.address))
+	c := newList(t, newLog(t, s.Address))
 	ready(t, c)
 	require.Equal(t, n, c.Stats().Entries)
 	users.refused(t, c, everyone)
@@ -130,7 +131,7 @@ func TestLists(t *testing.T) {
 		return len(s.entries(t)) >= n && a.Stats().Unsaved+b.Stats().Unsaved+c.Stats().Unsaved == 0
 	}, patient, 100*time.Millisecond)
 	require.Len(t, s.subjects(t), n)
-	d := newList(t, newLog(t, s.address))
+	d := newList(t, newLog(t, s.Address))
 	ready(t, d)
 	require.Equal(t, n, d.Stats().Entries)
 	users.refused(t, d, everyone)
@@ -142,8 +143,8 @@ func TestLists(t *testing.T) {
 // A client and a List that are made while the server is down work once it is there.
 func TestListWithoutAServer(t *testing.T) {
 	s := newServer(t)
-	s.kill()
-	client, err := valkey.NewClient(valkey.ClientOption{InitAddress: []string{s.address}, ForceSingleClient: true, DisableCache: true})
+	s.Kill()
+	client, err := valkey.NewClient(valkey.ClientOption{InitAddress: []string{s.Address}, ForceSingleClient: true, DisableCache: true})
 	require.Error(t, err)
 	require.NotNil(t, client)
 	t.Cleanup(client.Close)
@@ -152,7 +153,7 @@ func TestListWithoutAServer(t *testing.T) {
 	defer cancel()
 	require.Error(t, list.Ready(ctx))
 	require.Error(t, list.Revoke(ctx, revocation.Revocation{Subject: name(1)}))
-	s.start(t)
+	s.Start(t)
 	ready(t, list)
 	users.refused(t, list, map[int]bool{1: true})
 	require.Eventually(t, func() bool { return list.Stats().Unsaved == 0 && len(s.entries(t)) == 1 }, patient, often)
@@ -167,11 +168,11 @@ func TestSoak(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	s := newServer(t)
 	var lists []*revocation.List
-	var links []*proxy
+	var links []*valkeytest.Proxy
 	for range 3 {
-		link := newProxy(t, s)
+		link := valkeytest.NewProxy(t, s.Server)
 		links = append(links, link)
-		lists = append(lists, newList(t, newLog(t, link.address)))
+		lists = append(lists, newList(t, newLog(t, link.Address)))
 	}
 	for _, list := range lists {
 		ready(t, list)
@@ -185,11 +186,11 @@ func TestSoak(t *testing.T) {
 		switch random.IntN(20) {
 		case 0:
 			did = append(did, "kill")
-			s.kill()
+			s.Kill()
 			for range random.IntN(20) {
 				<-ticker.C
 			}
-			s.start(t)
+			s.Start(t)
 		case 1:
 			did = append(did, "delete")
 			s.do(t, "DEL", key)
@@ -199,12 +200,12 @@ func TestSoak(t *testing.T) {
 			s.loseLast(t, n)
 		case 3:
 			did = append(did, "reset")
-			links[i].reset()
+			links[i].Reset()
 		case 4:
 			did = append(did, "swallow")
-			links[i].swallow(true)
+			links[i].Swallow(true)
 		case 5, 6, 7:
-			links[i].swallow(false)
+			links[i].Swallow(false)
 		default:
 			user := random.IntN(len(users))
 			did = append(did, fmt.Sprintf("%d revokes %d", i, user))
@@ -215,7 +216,7 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	for _, link := range links {
-		link.swallow(false)
+		link.Swallow(false)
 	}
 	for _, list := range lists {
 		users.refused(t, list, revoked)

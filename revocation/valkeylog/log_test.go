@@ -17,12 +17,13 @@ import (
 	"github.com/valkey-io/valkey-go"
 
 	"github.com/logtoguard/logtoguard/internal/guardtest"
+	"github.com/logtoguard/logtoguard/internal/valkeytest"
 	"github.com/logtoguard/logtoguard/revocation"
 )
 
 func TestEntriesComeInOrder(t *testing.T) {
 	s := newServer(t)
-	log, at := newLog(t, s.address), time.UnixMilli(1_800_000_000_123).UTC()
+	log, at := newLog(t, s.Address), time.UnixMilli(1_800_000_000_123).UTC()
 	revocations := []revocation.Revocation{
 		{Subject: "alice", At: at},
 		{Subject: "alice", ClientID: "web", OrganizationID: "acme", Kind: revocation.Block, At: at.Add(-time.Hour), Reason: "lost \"phone\"\n"},
@@ -35,7 +36,7 @@ func TestEntriesComeInOrder(t *testing.T) {
 	appendTo(t, log)
 	appendTo(t, log, revocations[:2]...)
 	appendTo(t, log, revocations[2:]...)
-	late := follow(t, newLog(t, s.address), "")
+	late := follow(t, newLog(t, s.Address), "")
 	var ids []string
 	for _, e := range s.entries(t) {
 		ids = append(ids, e.ID)
@@ -62,7 +63,7 @@ func TestEntriesComeInOrder(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	s := newServer(t)
-	log := newLog(t, s.address)
+	log := newLog(t, s.Address)
 	var subjects []string
 	var revocations []revocation.Revocation
 	for i := range 3000 {
@@ -70,7 +71,7 @@ func TestPages(t *testing.T) {
 		revocations = append(revocations, cut(subjects[i]))
 	}
 	appendTo(t, log, revocations...)
-	f := follow(t, newLog(t, s.address), "")
+	f := follow(t, newLog(t, s.Address), "")
 	f.last(t, subjects...)
 	require.Equal(t, 3000, f.caughtUp[0], "it caught up before it had read all")
 	follow(t, log, f.cursors[999]).last(t, subjects[1000:]...)
@@ -79,7 +80,7 @@ func TestPages(t *testing.T) {
 // What Append does not accept, and what it does all the same.
 func TestAppendRefuses(t *testing.T) {
 	s := newServer(t)
-	log := newLog(t, s.address)
+	log := newLog(t, s.Address)
 	require.ErrorContains(t, log.Append(t.Context(), revocation.Revocation{Subject: "alice"}), "valkeylog: revocation 0: it has no At")
 	odd := cut("alice")
 	odd.Kind = 3
@@ -104,12 +105,12 @@ func TestLosses(t *testing.T) {
 			s.add(t, "*", `{"v":1,"kind":"cut","sub":"new","at":1800000000000}`)
 		},
 		"restarted empty": func(t *testing.T, s *server) {
-			s.kill()
-			s.start(t)
+			s.Kill()
+			s.Start(t)
 		},
 		"restarted empty and written again": func(t *testing.T, s *server) {
-			s.kill()
-			s.start(t)
+			s.Kill()
+			s.Start(t)
 			s.add(t, "*", `{"v":1,"kind":"cut","sub":"new","at":1800000000000}`)
 		},
 		// As after a failover to a replica that lagged behind, or without the last second
@@ -127,7 +128,7 @@ func TestLosses(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/live=%t", name, live), func(t *testing.T) {
 				t.Parallel()
 				s := newServer(t)
-				log := newLog(t, s.address)
+				log := newLog(t, s.Address)
 				appendTo(t, log, cut("a"), cut("b"), cut("c"))
 				f := follow(t, log, "")
 				cursor := f.last(t, "a", "b", "c")
@@ -162,7 +163,7 @@ func TestLossOfWhatWasNotReadYet(t *testing.T) {
 		for _, since := range [][]string{nil, {"since"}} {
 			t.Run(fmt.Sprint(before, since), func(t *testing.T) {
 				s := newServer(t)
-				log := newLog(t, s.address)
+				log := newLog(t, s.Address)
 				for _, subject := range before {
 					appendTo(t, log, cut(subject))
 				}
@@ -175,7 +176,7 @@ func TestLossOfWhatWasNotReadYet(t *testing.T) {
 				for _, subject := range since {
 					appendTo(t, log, cut(subject))
 				}
-				follow(t, newLog(t, s.address), cursor).last(t, since...)
+				follow(t, newLog(t, s.Address), cursor).last(t, since...)
 				f = follow(t, log, cursor)
 				require.ErrorIs(t, f.ended(t), revocation.ErrLogLost)
 				require.Empty(t, f.subjects())
@@ -188,7 +189,7 @@ func TestLossOfWhatWasNotReadYet(t *testing.T) {
 // The same while a Follow is still reading what comes before.
 func TestLossWhileReading(t *testing.T) {
 	s := newServer(t)
-	log := newLog(t, s.address)
+	log := newLog(t, s.Address)
 	appendTo(t, log, slices.Repeat([]revocation.Revocation{cut("alice")}, 1500)...)
 	read := 0
 	err := log.Follow(t.Context(), "", func(revocation.Revocation, string) {
@@ -203,26 +204,26 @@ func TestLossWhileReading(t *testing.T) {
 // appendOnlyFile is what the server writes entries to.
 func (s *server) appendOnlyFile(t *testing.T) string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(s.dir, "appendonlydir", "*.incr.aof"))
+	files, err := filepath.Glob(filepath.Join(s.Dir, "appendonlydir", "*.incr.aof"))
 	require.NoError(t, err)
 	if len(files) == 0 {
-		files = []string{filepath.Join(s.dir, "appendonly.aof")} // before Redis 7
+		files = []string{filepath.Join(s.Dir, "appendonly.aof")} // before Redis 7
 	}
 	return files[0]
 }
 
 func TestKilledAndRestarted(t *testing.T) {
 	s := newServer(t, "--appendonly", "yes", "--appendfsync", "always")
-	log := newLog(t, s.address)
+	log := newLog(t, s.Address)
 	appendTo(t, log, cut("a"), cut("b"))
 	f := follow(t, log, "")
 	cursor := f.last(t, "a", "b")
-	s.kill()
+	s.Kill()
 	require.NotErrorIs(t, f.ended(t), revocation.ErrLogLost)
 	require.Error(t, f.err)
 	require.Error(t, log.Append(t.Context(), cut("nowhere")))
 	require.NotErrorIs(t, follow(t, log, cursor).ended(t), revocation.ErrLogLost)
-	s.start(t)
+	s.Start(t)
 	f = again(t, log, cursor)
 	f.last(t)
 	require.Eventually(t, func() bool { return log.Append(t.Context(), cut("c")) == nil }, patient, often)
@@ -232,9 +233,9 @@ func TestKilledAndRestarted(t *testing.T) {
 	require.NoError(t, err)
 	appendTo(t, log, cut("d"))
 	f.last(t, "c", "d")
-	s.kill()
+	s.Kill()
 	require.NoError(t, os.Truncate(s.appendOnlyFile(t), info.Size()), "the last second is not on the disk")
-	s.start(t)
+	s.Start(t)
 	require.ErrorIs(t, again(t, log, f.cursors[1]).ended(t), revocation.ErrLogLost)
 	again(t, log, "").last(t, "a", "b", "c")
 }
@@ -243,7 +244,7 @@ func TestKilledAndRestarted(t *testing.T) {
 // is set back.
 func TestServersClockIsSetBack(t *testing.T) {
 	s := newServer(t)
-	log, now := newLog(t, s.address), s.now(t)
+	log, now := newLog(t, s.Address), s.now(t)
 	log.Retention = 24 * time.Hour
 	text := `{"v":1,"kind":"cut","sub":"%s","at":1800000000000}`
 	s.add(t, idAt(now.Add(-21*time.Hour), 0), fmt.Sprintf(text, "old"))
@@ -272,7 +273,7 @@ func TestRetention(t *testing.T) {
 		t.Run(tt.retention.String(), func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t)
-			log, now := newLog(t, s.address), s.now(t)
+			log, now := newLog(t, s.Address), s.now(t)
 			log.Retention = tt.retention
 			s.fill(t, now.Add(-tt.kept-15*time.Minute), 500, "old")
 			s.fill(t, now.Add(-tt.kept-9*time.Minute), 500, "needed: a List keeps it 5 minutes longer, and clocks may differ")
@@ -298,7 +299,7 @@ func TestRetention(t *testing.T) {
 
 func TestRetentionForEver(t *testing.T) {
 	s := newServer(t)
-	log := newLog(t, s.address)
+	log := newLog(t, s.Address)
 	log.Retention = math.MaxInt64
 	s.fill(t, time.UnixMilli(1), 500, "old")
 	appendTo(t, log, cut("alice"))
@@ -308,7 +309,7 @@ func TestRetentionForEver(t *testing.T) {
 // An id does not depend on the clock of the process that writes, nor does what is dropped.
 func TestWriterWhoseClockIsAhead(t *testing.T) {
 	s := newServer(t)
-	log, now := newLog(t, s.address), s.now(t)
+	log, now := newLog(t, s.Address), s.now(t)
 	log.Retention = 24 * time.Hour
 	s.fill(t, now.Add(-23*time.Hour), 500, `{"v":1,"kind":"cut","sub":"other","at":1800000000000}`)
 	ahead := cut("ahead")
@@ -329,12 +330,12 @@ func TestWriterWhoseClockIsAhead(t *testing.T) {
 
 func TestReset(t *testing.T) {
 	s := newServer(t)
-	p := newProxy(t, s)
-	log := newLog(t, p.address)
+	p := valkeytest.NewProxy(t, s.Server)
+	log := newLog(t, p.Address)
 	appendTo(t, log, cut("a"))
 	f := follow(t, log, "")
 	cursor := f.last(t, "a")
-	p.reset()
+	p.Reset()
 	require.NotErrorIs(t, f.ended(t), revocation.ErrLogLost)
 	f = again(t, log, cursor)
 	require.Eventually(t, func() bool { return log.Append(t.Context(), cut("b")) == nil }, patient, often)
@@ -345,12 +346,12 @@ func TestReset(t *testing.T) {
 func TestSwallowedAnswers(t *testing.T) {
 	guardtest.NoLeaks(t)
 	s := newServer(t)
-	p := newProxy(t, s)
-	log := newLog(t, p.address)
+	p := valkeytest.NewProxy(t, s.Server)
+	log := newLog(t, p.Address)
 	appendTo(t, log, cut("a"))
 	f := follow(t, log, "")
 	cursor := f.last(t, "a")
-	p.swallow(true)
+	p.Swallow(true)
 	begin := time.Now()
 	require.ErrorIs(t, f.ended(t), context.DeadlineExceeded)
 	for range 2 { // on the connection that was there, and on a new one
@@ -365,7 +366,7 @@ func TestSwallowedAnswers(t *testing.T) {
 	err := log.Follow(ctx, cursor, func(revocation.Revocation, string) { require.Fail(t, "ctx has ended") }, func() {})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 
-	p.swallow(false)
+	p.Swallow(false)
 	f = follow(t, log, cursor)
 	appendTo(t, log, cut("c"))
 	require.Eventually(t, func() bool { return strings.HasSuffix(fmt.Sprint(f.subjects()), "c]") }, patient, often)
@@ -374,7 +375,7 @@ func TestSwallowedAnswers(t *testing.T) {
 // A Close of the List does not wait for XREAD.
 func TestFollowEndsAtOnce(t *testing.T) {
 	s := newServer(t)
-	log := newLog(t, s.address)
+	log := newLog(t, s.Address)
 	begin := time.Now()
 	for range 20 { // 20 s in all, if each waited for the end of an XREAD
 		f := follow(t, log, "")
@@ -387,7 +388,7 @@ func TestFollowEndsAtOnce(t *testing.T) {
 
 func TestWrongType(t *testing.T) {
 	s := newServer(t)
-	log := newLog(t, s.address)
+	log := newLog(t, s.Address)
 	s.do(t, "SET", key, "not a stream")
 	require.ErrorContains(t, log.Append(t.Context(), cut("alice")), "valkeylog: appending: WRONGTYPE")
 	for _, cursor := range []string{"", "1-1"} {
@@ -399,7 +400,7 @@ func TestWrongType(t *testing.T) {
 
 func TestEntriesThatCanNotBeRead(t *testing.T) {
 	s := newServer(t)
-	log := newLog(t, s.address)
+	log := newLog(t, s.Address)
 	s.add(t, "*", "garbage")
 	s.add(t, "*", "{"+strings.Repeat(" ", 4<<20)+"}")
 	s.do(t, "XADD", key, "*", "other", "field")
@@ -424,7 +425,7 @@ func TestACL(t *testing.T) {
 	require.Contains(t, string(documented), "ACL SETUSER revocations on >password ~logto:revocations "+strings.Join(all, " ")+"\n")
 	works := func(t *testing.T, s *server, edits ...func(*valkey.ClientOption)) {
 		var journal guardtest.Journal
-		log := newLog(t, s.address, edits...)
+		log := newLog(t, s.Address, edits...)
 		log.Logger = journal.Logger(slog.LevelDebug)
 		appendTo(t, log, cut("a"))
 		f := follow(t, log, "")
@@ -447,12 +448,12 @@ func TestACL(t *testing.T) {
 	})
 	t.Run("nothing can be left out", func(t *testing.T) {
 		s := newServer(t)
-		log := newLog(t, s.address, user(t, s, "+xread", "+xrange", "+xtrim"))
+		log := newLog(t, s.Address, user(t, s, "+xread", "+xrange", "+xtrim"))
 		require.ErrorContains(t, log.Append(t.Context(), cut("a")), "xadd")
-		log = newLog(t, s.address, user(t, s, "+xadd", "+xrange", "+xtrim"))
+		log = newLog(t, s.Address, user(t, s, "+xadd", "+xrange", "+xtrim"))
 		appendTo(t, log, cut("a"))
 		require.ErrorContains(t, follow(t, log, "").ended(t), "xread")
-		log = newLog(t, s.address, user(t, s, "+xadd", "+xread", "+xtrim"))
+		log = newLog(t, s.Address, user(t, s, "+xadd", "+xread", "+xtrim"))
 		require.ErrorContains(t, follow(t, log, "").ended(t), "xrange")
 	})
 }
@@ -461,7 +462,7 @@ func TestACL(t *testing.T) {
 func TestTrimmingFails(t *testing.T) {
 	s := newServer(t)
 	var journal guardtest.Journal
-	log := newLog(t, s.address, user(t, s, "+xadd", "+xread", "+xrange"))
+	log := newLog(t, s.Address, user(t, s, "+xadd", "+xread", "+xrange"))
 	log.Logger = journal.Logger(slog.LevelDebug)
 	appendTo(t, log, cut("a"))
 	appendTo(t, log, cut("b"))
@@ -477,14 +478,14 @@ func TestTrimmingFails(t *testing.T) {
 // A replica may lag behind.
 func TestNothingIsReadFromReplicas(t *testing.T) {
 	primary, replica := newServer(t), newServer(t)
-	_, port, _ := strings.Cut(primary.address, ":")
+	_, port, _ := strings.Cut(primary.Address, ":")
 	replica.do(t, "REPLICAOF", "127.0.0.1", port)
-	log := newLog(t, primary.address, func(option *valkey.ClientOption) {
+	log := newLog(t, primary.Address, func(option *valkey.ClientOption) {
 		option.ForceSingleClient = false
-		option.Standalone.ReplicaAddress = []string{replica.address}
+		option.Standalone.ReplicaAddress = []string{replica.Address}
 		option.SendToReplicas = func(command valkey.Completed) bool { return command.IsReadOnly() }
 	})
-	replica.kill()
+	replica.Kill()
 	appendTo(t, log, cut("a"))
 	follow(t, log, "").last(t, "a")
 }
@@ -494,10 +495,11 @@ func TestCluster(t *testing.T) {
 	s := newServer(t, "--cluster-enabled", "yes")
 	s.do(t, "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
 	require.Eventually(t, func() bool {
-		answer, err := s.ask("CLUSTER INFO\r\n")
-		return err == nil && strings.Contains(answer, "cluster_state:ok")
+		answer := s.do(t, "CLUSTER", "INFO")
+		text, err := answer.ToString()
+		return err == nil && strings.Contains(text, "cluster_state:ok")
 	}, patient, often)
-	log := newLog(t, s.address, func(option *valkey.ClientOption) { option.ForceSingleClient = false })
+	log := newLog(t, s.Address, func(option *valkey.ClientOption) { option.ForceSingleClient = false })
 	f := follow(t, log, "")
 	f.last(t)
 	appendTo(t, log, cut("a"), cut("b"))

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
-	"os/exec"
 	"slices"
 	"strconv"
 	"sync"
@@ -17,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/valkey-io/valkey-go"
 
+	"github.com/logtoguard/logtoguard/internal/valkeytest"
 	"github.com/logtoguard/logtoguard/revocation"
 	"github.com/logtoguard/logtoguard/revocation/valkeylog"
 )
@@ -29,99 +27,17 @@ const (
 )
 
 // A server is a real one, in a process of its own.
-type server struct {
-	address, dir string
-	args         []string
-	life         io.Closer     // ends it
-	ended        chan struct{} // is closed when it has
-}
+type server struct{ *valkeytest.Server }
 
-// A shell kills the server, with -9, when its own input ends: at kill, and when the tests end
-// in whatever way.
-const shell = `exec 3<&0; "$@" & pid=$!; { read -r _ <&3; kill -9 $pid; } 2>/dev/null & wait $pid`
-
-// newServer starts an empty server.
 func newServer(t testing.TB, args ...string) *server {
 	t.Helper()
-	s := &server{dir: t.TempDir(), args: args}
-	for range 10 { // another process may take the port
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		s.address = listener.Addr().String()
-		require.NoError(t, listener.Close())
-		if s.tryStart(t) {
-			t.Cleanup(s.kill)
-			return s
-		}
-	}
-	t.Fatal("the server does not start")
-	return nil
-}
-
-func (s *server) start(t testing.TB) {
-	t.Helper()
-	require.True(t, s.tryStart(t), "the server does not start again")
-}
-
-func (s *server) tryStart(t testing.TB) bool {
-	t.Helper()
-	binary, err := exec.LookPath("valkey-server")
-	if err != nil {
-		binary, err = exec.LookPath("redis-server")
-	}
-	require.NoError(t, err, "these tests need a server: install Debian's package valkey-server or redis-server")
-	_, port, err := net.SplitHostPort(s.address)
-	require.NoError(t, err)
-	args := []string{"-c", shell, "sh", binary, "--bind", "127.0.0.1", "--port", port, "--dir", s.dir, "--save", ""}
-	process := exec.Command("sh", append(args, s.args...)...)
-	s.life, err = process.StdinPipe()
-	require.NoError(t, err)
-	require.NoError(t, process.Start())
-	ended := make(chan struct{})
-	go func() {
-		_ = process.Wait()
-		close(ended)
-	}()
-	s.ended = ended
-	for begin := time.Now(); time.Since(begin) < patient; {
-		answer, err := s.ask("PING\r\n")
-		select {
-		case <-ended: // another one answers
-			return false
-		default:
-		}
-		if err == nil && answer == "+PONG\r\n" {
-			return true
-		}
-	}
-	s.kill()
-	return false
-}
-
-func (s *server) ask(command string) (string, error) {
-	conn, err := net.Dial("tcp", s.address)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	if _, err = io.WriteString(conn, command); err != nil {
-		return "", err
-	}
-	answer := make([]byte, 100)
-	n, err := conn.Read(answer)
-	return string(answer[:n]), err
-}
-
-// kill is kill -9: the server does not get to save anything.
-func (s *server) kill() {
-	_ = s.life.Close()
-	<-s.ended
+	return &server{valkeytest.New(t, args...)}
 }
 
 // do sends one command, on a connection of its own.
 func (s *server) do(t testing.TB, command ...string) valkey.ValkeyMessage {
 	t.Helper()
-	client := connect(t, s.address)
+	client := connect(t, s.Address)
 	defer client.Close()
 	answer, err := client.Do(t.Context(), client.B().Arbitrary(command...).Build()).ToMessage()
 	require.NoError(t, err)
@@ -140,7 +56,7 @@ func (s *server) add(t testing.TB, id, text string) string {
 // fill adds a text n times, in the same millisecond.
 func (s *server) fill(t testing.TB, at time.Time, n int, text string) {
 	t.Helper()
-	client := connect(t, s.address)
+	client := connect(t, s.Address)
 	defer client.Close()
 	commands := make([]valkey.Completed, n)
 	for i := range commands {
@@ -293,89 +209,6 @@ func (f *follower) ended(t testing.TB) error {
 		require.Fail(t, "Follow does not return")
 	}
 	return f.err
-}
-
-// A proxy is a link that can fail.
-type proxy struct {
-	address string
-
-	mu       sync.Mutex
-	conns    map[*net.TCPConn]bool // those of clients
-	swallows bool
-}
-
-func newProxy(t testing.TB, s *server) *proxy {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	p := &proxy{address: listener.Addr().String(), conns: make(map[*net.TCPConn]bool)}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			p.mu.Lock()
-			p.conns[conn.(*net.TCPConn)] = true
-			p.mu.Unlock()
-			running.Go(func() { p.link(conn, s.address) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		p.reset()
-		running.Wait()
-	})
-	return p
-}
-
-func (p *proxy) link(client net.Conn, address string) {
-	defer client.Close()
-	server, err := net.Dial("tcp", address)
-	if err != nil {
-		return
-	}
-	var asking sync.WaitGroup
-	defer asking.Wait()
-	defer server.Close()
-	asking.Go(func() {
-		_, _ = io.Copy(server, client)
-		_ = server.Close()
-	})
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := server.Read(buffer)
-		if err != nil {
-			return
-		}
-		p.mu.Lock()
-		swallows := p.swallows
-		p.mu.Unlock()
-		if !swallows {
-			if _, err = client.Write(buffer[:n]); err != nil {
-				return
-			}
-		}
-	}
-}
-
-// swallow says whether answers get lost.
-func (p *proxy) swallow(answers bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.swallows = answers
-}
-
-// reset ends all connections with a TCP reset.
-func (p *proxy) reset() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for conn := range p.conns {
-		_ = conn.SetLinger(0)
-		_ = conn.Close()
-	}
-	clear(p.conns)
 }
 
 // again follows as a List does: after every error but a loss it goes on where it was.
