@@ -73,7 +73,7 @@ func targets(text string) []string {
 func TestLinksOfDocuments(t *testing.T) {
 	t.Parallel()
 	texts := documents(t)
-	for _, name := range []string{"README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/migration.md", "bench/README.md"} {
+	for _, name := range []string{"README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/migration.md", "docs/operating.md", "bench/README.md"} {
 		require.Contains(t, texts, name)
 	}
 	count := 0

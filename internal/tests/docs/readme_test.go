@@ -31,6 +31,7 @@ import (
 	"github.com/logtoguard/logtoguard"
 	"github.com/logtoguard/logtoguard/logtotest"
 	"github.com/logtoguard/logtoguard/m2m"
+	"github.com/logtoguard/logtoguard/revocation"
 )
 
 func main() {}
@@ -50,7 +51,7 @@ var (
 `
 
 const fragment = `
-func fragment%d(t *testing.T, mux *http.ServeMux, guard *logtoguard.Guard, cors func(http.Handler) http.Handler, list, create http.Handler) {
+func fragment%d(t *testing.T, mux *http.ServeMux, guard *logtoguard.Guard, cors func(http.Handler) http.Handler, list, create http.Handler, shared revocation.Log) {
 	{
 %s
 	}
@@ -62,7 +63,7 @@ func fragment%d(t *testing.T, mux *http.ServeMux, guard *logtoguard.Guard, cors 
 func TestCodeInDocumentsCompiles(t *testing.T) {
 	t.Parallel()
 	programs := []string{fragments}
-	for _, document := range []string{"README.md", "docs/migration.md"} {
+	for _, document := range []string{"README.md", "docs/migration.md", "docs/operating.md"} {
 		text, err := os.ReadFile(document)
 		require.NoError(t, err)
 		blocks := regexp.MustCompile("(?ms)^```go\n(.*?)^```").FindAllSubmatch(text, -1)
