@@ -45,7 +45,9 @@ const (
 	// Cut ends tokens that were issued up to and in the second of At.
 	Cut Kind = iota
 	// Block ends all tokens, whenever issued, until a Lift of the same fields whose At
-	// is later, or until Config.MaxTokenLifetime and 5 minutes have passed.
+	// is later, or until Config.MaxTokenLifetime and 5 minutes have passed. With
+	// Config.Events, Logto has the last word about a user: in the last quarter of that
+	// time, a Block of a Subject begins again if the user is suspended, and else is lifted.
 	Block
 	// Lift is a Cut that also ends a Block: the client has to ask for a new token.
 	Lift

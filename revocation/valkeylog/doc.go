@@ -30,7 +30,7 @@
 //
 // This is all that the user needs, with the client's options above:
 //
-//	ACL SETUSER revocations on >password ~logto:revocations +xadd +xread +xrange +xtrim
+//	ACL SETUSER revocations on >password ~logto:revocations +ping +xadd +xread +xrange +xtrim
 //
 // Without DisableCache it also needs +client|tracking, and without ForceSingleClient
 // +cluster|slots.

@@ -83,7 +83,7 @@ func newStage(t *testing.T, hook logtotest.Hook) *stage {
 // addUser adds the user that valkeylog's documentation has, which may do no more than is needed.
 func (s *stage) addUser(t *testing.T) {
 	t.Helper()
-	s.do(t, strings.Fields("ACL SETUSER revocations on >"+password+" ~"+key+" +xadd +xread +xrange +xtrim")...)
+	s.do(t, strings.Fields("ACL SETUSER revocations on >"+password+" ~"+key+" +ping +xadd +xread +xrange +xtrim")...)
 }
 
 // do runs a command that the relay's user may not.
