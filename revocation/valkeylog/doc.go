@@ -43,5 +43,8 @@
 // second. The Lists then append again what they hold and the stream does not. All
 // commands go to the primary, even if SendToReplicas sends those that only read to replicas.
 //
+// In a large fleet, a List that only follows may be given a client of a read replica. It
+// lags behind like the replica, and what its own code revokes is not stored.
+//
 // Deleting an entry does not take its revocation back: append a [revocation.Lift].
 package valkeylog

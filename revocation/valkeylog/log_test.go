@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -488,6 +489,27 @@ func TestNothingIsReadFromReplicas(t *testing.T) {
 	replica.Kill()
 	appendTo(t, log, cut("a"))
 	follow(t, log, "").last(t, "a")
+}
+
+// A List that only follows may have a client of a read replica.
+func TestReadReplica(t *testing.T) {
+	primary := newServer(t, "--repl-diskless-sync-delay", "0")
+	_, port, err := net.SplitHostPort(primary.Address)
+	require.NoError(t, err)
+	replica := newServer(t, "--replicaof", "127.0.0.1", port)
+	writer, reader := newList(t, newLog(t, primary.Address)), newList(t, newLog(t, replica.Address))
+	ready(t, writer)
+	ready(t, reader)
+	users := newCrowd(t, 2)
+	require.NoError(t, writer.Revoke(t.Context(), revocation.Revocation{Subject: name(1)}))
+	users.refused(t, reader, map[int]bool{1: true})
+
+	// What it revokes itself can't be stored there.
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
+	defer cancel()
+	require.ErrorContains(t, reader.Revoke(ctx, revocation.Revocation{Subject: name(0)}), "READONLY")
+	users.refused(t, reader, map[int]bool{0: true, 1: true})
+	users.refused(t, writer, map[int]bool{1: true})
 }
 
 // Redis Cluster: the client finds the server that has the key.
