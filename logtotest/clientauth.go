@@ -50,7 +50,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, basic basi
 	if refusal != nil {
 		return "", refusal
 	}
-	want, known := s.directory.secrets[id]
+	client, known := s.directory.clients[id]
 	if !known {
 		return "", &oauthError{http.StatusBadRequest, "invalid_client", "invalid client " + id}
 	}
@@ -59,7 +59,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, basic basi
 		w.Header().Del("Access-Control-Allow-Origin")
 		return "", invalidRequest("origin " + origin + " not allowed for client: " + id)
 	}
-	if !equal(secret, want) {
+	if !equal(secret, client.Secret) {
 		return "", &oauthError{http.StatusUnauthorized, "invalid_client", "client authentication failed"}
 	}
 	return id, nil

@@ -2,6 +2,7 @@ package logtotest
 
 import (
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/url"
@@ -22,8 +23,7 @@ type directory struct {
 	audience      string                   // of tokens that name none
 	lifetimes     map[string]time.Duration // of tokens, by resource indicator
 	applications  []string                 // IDs, as declared
-	secrets       map[string]string        // by application ID
-	exchanges     map[string]bool          // the applications that exchange tokens
+	clients       map[string]Application   // by ID
 
 	// The Management API changes these: Server.mu guards them.
 	users         map[string]*user
@@ -52,8 +52,7 @@ func newDirectory(t Tenant, now time.Time) (*directory, error) {
 		directory: directory{
 			managementAPI: "https://" + cmp.Or(t.ID, "default") + ".logto.app/api",
 			lifetimes:     map[string]time.Duration{},
-			secrets:       map[string]string{},
-			exchanges:     map[string]bool{},
+			clients:       map[string]Application{},
 			users:         map[string]*user{},
 			organizations: map[string]bool{},
 			held:          map[membership]scopes{},
@@ -117,22 +116,63 @@ func (reg *registrar) addRole(r Role) {
 }
 
 func (reg *registrar) addApplication(a Application) {
-	_, known := reg.secrets[a.ID]
+	_, known := reg.clients[a.ID]
 	reg.checkName("application", a.ID, known)
-	if a.Secret == "" {
-		reg.fault("application %q has no secret: give it one", a.ID)
+	a.Type = cmp.Or(a.Type, machineToMachine)
+	switch {
+	case !slices.Contains(declaredTypes, a.Type):
+		reg.fault("application %q has the type %q: choose from %q", a.ID, a.Type, declaredTypes)
+	case a.public() && a.Secret != "":
+		reg.fault("application %q has a secret, which its type %s can't keep: drop it, or make the type Traditional", a.ID, a.Type)
+	case !a.public() && a.Secret == "":
+		reg.fault("application %q has no secret: give it one, or the type SPA or Native", a.ID)
+	}
+	if a.Type != machineToMachine && len(a.Roles) > 0 {
+		reg.fault("application %q has roles, which are for the type MachineToMachine: give them to users", a.ID)
+	}
+	a.RedirectURIs = slices.Clone(a.RedirectURIs)
+	a.PostLogoutRedirectURIs = slices.Clone(a.PostLogoutRedirectURIs)
+	for _, uri := range slices.Concat(a.RedirectURIs, a.PostLogoutRedirectURIs) {
+		reg.checkRedirect(a, uri)
 	}
 	reg.applications = append(reg.applications, a.ID)
-	reg.secrets[a.ID] = a.Secret
-	reg.exchanges[a.ID] = a.TokenExchange
+	reg.clients[a.ID] = a
 	reg.giveRoles("application", a.ID, a.Roles)
 }
 
+// public reports whether an application's secret would be none, as its users hold all of it (RFC 6749 section 2.1).
+func (a Application) public() bool { return a.Type == "SPA" || a.Type == "Native" }
+
+func (reg *registrar) checkRedirect(a Application, uri string) {
+	u, err := url.Parse(uri)
+	// A native application's own scheme is a domain name backwards (RFC 8252 section 7.1). What runs scripts has no dot.
+	own := err == nil && a.Type == "Native" && strings.Contains(u.Scheme, ".")
+	switch {
+	case a.Type == machineToMachine:
+		reg.fault("application %q has the redirect URI %q, but nobody signs in to a machine: drop it, or change the type", a.ID, uri)
+	case !isWebURL(uri) && !own || strings.Contains(uri, "#"):
+		reg.fault("application %q has the redirect URI %q: write it like http://localhost:3000/callback", a.ID, uri)
+	}
+}
+
 func (reg *registrar) addUser(u User, now time.Time) {
-	_, application := reg.secrets[u.ID]
+	_, application := reg.clients[u.ID]
 	reg.checkName("user", u.ID, application || reg.users[u.ID] != nil)
-	reg.users[u.ID] = &user{id: u.ID, rank: len(reg.users), suspended: u.Suspended, created: now, updated: now}
+	for _, other := range reg.users {
+		if u.Username != "" && u.Username == other.username || u.Email != "" && u.Email == other.email {
+			reg.fault("user %q has the username or email of user %q: give each its own", u.ID, other.id)
+		}
+	}
+	reg.users[u.ID] = &user{
+		id: u.ID, username: u.Username, email: u.Email, rank: len(reg.users), suspended: u.Suspended, created: now, updated: now,
+	}
 	reg.giveRoles("user", u.ID, u.Roles)
+	for _, value := range u.PersonalAccessTokens {
+		if _, known := reg.tokens[value]; known || !strings.HasPrefix(value, "pat_") {
+			reg.fault("user %q has a personal access token without pat_ at its start, or another's: make it like %q", u.ID, "pat_"+rand.Text())
+		}
+		reg.tokens[value] = personalToken{user: u.ID}
+	}
 }
 
 func (reg *registrar) giveRoles(kind, subject string, roles []string) {
@@ -148,14 +188,16 @@ func (reg *registrar) giveRoles(kind, subject string, roles []string) {
 func (reg *registrar) addMember(organization string, m Member) {
 	subject := cmp.Or(m.ApplicationID, m.UserID)
 	who := fmt.Sprintf("member %q of organization %q", subject, organization)
-	_, application := reg.secrets[m.ApplicationID]
+	application, known := reg.clients[m.ApplicationID]
 	switch {
 	case m.ApplicationID != "" && m.UserID != "":
 		reg.fault("%s has a UserID too: give each a member of its own", who)
 	case m.UserID != "" && reg.users[m.UserID] == nil:
 		reg.fault("%s is no declared user: add it to Tenant.Users", who)
-	case m.UserID == "" && !application:
+	case m.UserID == "" && !known:
 		reg.fault("%s is no declared application: add it to Tenant.Applications", who)
+	case m.UserID == "" && application.Type != machineToMachine:
+		reg.fault("%s has the type %s, and only MachineToMachine can be a member: make its users members", who, application.Type)
 	}
 	place := membership{subject, organization}
 	if reg.held[place] != nil {

@@ -90,6 +90,13 @@ func TestPersonalAccessTokenIsExchanged(t *testing.T) {
 			require.Equal(t, want, got, "it says nothing of where it came from")
 		})
 	}
+	t.Run("a declared token", func(t *testing.T) {
+		declared := exchangers()
+		declared.Users[0].PersonalAccessTokens = []string{"pat_alice"}
+		s := start(t, declared)
+		answer := exchange(t, s, "pat_alice", "resource", shoppingAPI, "scope", scopes).decode(t)
+		require.Equal(t, "alice", claims(t, s, answer["access_token"].(string))["sub"])
+	})
 	t.Run("opaque", func(t *testing.T) {
 		answer := exchange(t, s, pat, "scope", scopes).decode(t)
 		token := answer["access_token"].(string)

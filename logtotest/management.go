@@ -23,6 +23,8 @@ const (
 	maxManagementBody = 1 << 20
 )
 
+var declaredTypes = []string{machineToMachine, "Traditional", "SPA", "Native"}
+
 var applicationTypes = []string{"Native", "SPA", "Traditional", machineToMachine, "Protected", "SAML"}
 
 type application struct {
@@ -31,8 +33,8 @@ type application struct {
 	Type string `json:"type"`
 }
 
-func describeApplication(id string) application {
-	return application{ID: id, Name: id, Type: machineToMachine}
+func describeApplication(a Application) application {
+	return application{ID: a.ID, Name: a.ID, Type: a.Type}
 }
 
 // serveApplications is the Management API's list of applications, the newest first.
@@ -51,8 +53,9 @@ func (s *Server) serveApplications(w http.ResponseWriter, r *http.Request) {
 	}
 	list := []application{} // never null
 	for _, id := range slices.Backward(s.directory.applications) {
-		if isLike(strings.ToLower(id), strings.ToLower(query.Get("search"))) && (!query.Has("types") || slices.Contains(query["types"], machineToMachine)) {
-			list = append(list, describeApplication(id))
+		a := s.directory.clients[id]
+		if isLike(strings.ToLower(id), strings.ToLower(query.Get("search"))) && (!query.Has("types") || slices.Contains(query["types"], a.Type)) {
+			list = append(list, describeApplication(a))
 		}
 	}
 	if query.Get("page")+query.Get("page_size") == "" {

@@ -24,8 +24,8 @@ var (
 		return nil
 	}}
 	applicationMembers = members{"applicationId", "applicationIds", "addedApplicationIds", "removedApplicationIds", func(d *directory, id string) any {
-		if _, ok := d.secrets[id]; ok {
-			return describeApplication(id)
+		if a := d.clients[id]; a.Type == machineToMachine {
+			return describeApplication(a)
 		}
 		return nil
 	}}

@@ -15,6 +15,10 @@ type Tenant struct {
 	Organizations []Organization
 	Hooks         []Hook
 
+	// SignInByHint lets a login_hint at the authorization endpoint sign in the user of that ID, username or email, without
+	// the page that asks who it is. For tests only: with it, any website can sign in the browser's user.
+	SignInByHint bool
+
 	// ID is the tenant's ID, "default" if empty as in every self-hosted Logto.
 	// It makes the Management API's resource indicator: https://{ID}.logto.app/api.
 	ID string
@@ -52,19 +56,32 @@ type Role struct {
 	Scopes map[string][]string // by resource indicator
 }
 
-// Application is a machine-to-machine application.
+// Application is what asks for tokens: a machine in its own name, or one of the other types in the name of the users who
+// sign in to it.
 type Application struct {
 	ID            string
-	Secret        string
-	Roles         []string // names of declared roles
+	Type          string   // MachineToMachine (default), Traditional, SPA or Native
+	Secret        string   // none for SPA and Native: what runs at its users' can't keep one
+	Roles         []string // names of declared roles; for MachineToMachine only
 	TokenExchange bool     // it may exchange personal access tokens of users for access tokens
+
+	// RedirectURIs are where a user who has signed in is sent, compared exactly: http or https URLs, and for Native also
+	// those of a scheme with a dot in it, such as com.example.shop:/callback. Scripts of their origins may read what the
+	// token endpoint and its neighbors answer. None for MachineToMachine, which nobody signs in to.
+	RedirectURIs           []string
+	PostLogoutRedirectURIs []string // where a user who has signed out may be sent
 }
 
-// User is a user. There is no sign-in here: a user's tokens are minted, or bought with a personal access token.
+// User is a user, who signs in without a password.
 type User struct {
 	ID        string
+	Username  string   // optional
+	Email     string   // optional, and verified
 	Roles     []string // names of declared roles
-	Suspended bool
+	Suspended bool     // can't sign in
+
+	// PersonalAccessTokens start with pat_ and never expire. More are made by the Management API.
+	PersonalAccessTokens []string
 }
 
 // Organization is an organization with its members.

@@ -28,6 +28,23 @@ func TestInconsistentTenants(t *testing.T) {
 		{"role with an unknown scope", func(t *logtotest.Tenant) { t.Roles[0].Scopes[shoppingAPI][0] = "x" }, `role "reader" has the scope "x"`},
 		{"application without an ID", func(t *logtotest.Tenant) { t.Applications[0].ID = "" }, "one application has an empty name or ID"},
 		{"application without a secret", func(t *logtotest.Tenant) { t.Applications[0].Secret = "" }, `application "shop" has no secret`},
+		{"application of an unknown type", func(t *logtotest.Tenant) { t.Applications[0].Type = "spa" }, `application "shop" has the type "spa": choose from`},
+		{"SPA with a secret", func(t *logtotest.Tenant) { t.Applications[3].Type = "SPA" }, `application "no-role" has a secret, which its type SPA can't keep`},
+		{"Traditional without a secret", func(t *logtotest.Tenant) {
+			t.Applications[3] = logtotest.Application{ID: "web", Type: "Traditional"}
+		}, `application "web" has no secret`},
+		{"Traditional with roles", func(t *logtotest.Tenant) { t.Applications[0].Type = "Traditional" }, `application "shop" has roles`},
+		{"Traditional as a member", func(t *logtotest.Tenant) { t.Applications[3].Type = "Traditional" }, `member "no-role" of organization "acme" has the type Traditional`},
+		{"machine with a redirect URI", func(t *logtotest.Tenant) {
+			t.Applications[0].RedirectURIs = []string{"http://localhost:3000/callback"}
+		}, `nobody signs in to a machine`},
+		{"redirect URI without a host", redirectTo("Traditional", "/callback"), `application "x" has the redirect URI "/callback"`},
+		{"redirect URI with a fragment", redirectTo("SPA", "http://localhost/#callback"), `application "x" has the redirect URI "http://localhost/#callback"`},
+		{"redirect URI of an own scheme", redirectTo("SPA", "com.example.shop:/callback"), `application "x" has the redirect URI "com.example.shop:/callback"`},
+		{"redirect URI that is a script", redirectTo("Native", "javascript:alert(1)"), `application "x" has the redirect URI "javascript:alert(1)"`},
+		{"address after signing out", func(t *logtotest.Tenant) {
+			t.Applications = append(t.Applications, logtotest.Application{ID: "x", Type: "SPA", PostLogoutRedirectURIs: []string{"localhost"}})
+		}, `application "x" has the redirect URI "localhost"`},
 		{"application twice", func(t *logtotest.Tenant) { t.Applications[0].ID = "reader" }, `application "reader" is declared twice`},
 		{"application with an unknown role", func(t *logtotest.Tenant) { t.Applications[0].Roles[0] = "x" }, `application "shop" has the role "x"`},
 		{"organization without an ID", func(t *logtotest.Tenant) { t.Organizations[0].ID = "" }, "one organization has an empty name or ID"},
@@ -36,6 +53,16 @@ func TestInconsistentTenants(t *testing.T) {
 		{"user without an ID", func(t *logtotest.Tenant) { t.Users[0].ID = "" }, "one user has an empty name or ID"},
 		{"user twice", func(t *logtotest.Tenant) { t.Users = append(t.Users, t.Users[0]) }, `user "alice" is declared twice`},
 		{"user who is an application", func(t *logtotest.Tenant) { t.Users[0].ID = "shop" }, `user "shop" is declared twice`},
+		{"username twice", func(t *logtotest.Tenant) {
+			t.Users[0].Username = "al"
+			t.Users = append(t.Users, logtotest.User{ID: "bob", Username: "al"})
+		}, `user "bob" has the username or email of user "alice"`},
+		{"email twice", func(t *logtotest.Tenant) {
+			t.Users[0].Email = "a@example.com"
+			t.Users = append(t.Users, logtotest.User{ID: "bob", Email: "a@example.com"})
+		}, `user "bob" has the username or email of user "alice"`},
+		{"personal access token of another form", func(t *logtotest.Tenant) { t.Users[0].PersonalAccessTokens = []string{"x"} }, `user "alice" has a personal access token without pat_`},
+		{"personal access token twice", func(t *logtotest.Tenant) { t.Users[0].PersonalAccessTokens = []string{"pat_x", "pat_x"} }, `user "alice" has a personal access token without pat_`},
 		{"user with an unknown role", func(t *logtotest.Tenant) { t.Users[0].Roles = []string{"x"} }, `user "alice" has the role "x"`},
 		{"unknown user", func(t *logtotest.Tenant) { t.Organizations[0].Members[0] = logtotest.Member{UserID: "x"} }, `member "x" of organization "acme" is no declared user`},
 		{"application as a user", func(t *logtotest.Tenant) { t.Organizations[0].Members[0] = logtotest.Member{UserID: "shop"} }, `member "shop" of organization "acme" is no declared user`},
@@ -71,6 +98,14 @@ func TestInconsistentTenants(t *testing.T) {
 			logtotest.NewServer(declared).Close()
 		})
 	}
+}
+
+func redirectTo(kind, uri string) func(*logtotest.Tenant) {
+	application := logtotest.Application{ID: "x", Type: kind, RedirectURIs: []string{uri}}
+	if kind == "Traditional" {
+		application.Secret = "secret"
+	}
+	return func(t *logtotest.Tenant) { t.Applications = append(t.Applications, application) }
 }
 
 func TestAllFaultsAreReportedAtOnce(t *testing.T) {

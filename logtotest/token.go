@@ -103,7 +103,7 @@ func (s *Server) grantToken(w http.ResponseWriter, r *http.Request, basic basicA
 	switch grant := form.Get("grant_type"); {
 	case grant == clientCredentials:
 		return s.clientCredentials(application, form)
-	case grant == tokenExchange && s.directory.exchanges[application]:
+	case grant == tokenExchange && s.directory.clients[application].TokenExchange:
 		return s.exchange(application, form)
 	case grant == "":
 		return Token{}, invalidRequest("missing required parameter 'grant_type'")

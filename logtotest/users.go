@@ -18,6 +18,8 @@ const (
 
 type user struct {
 	id        string
+	username  string
+	email     string
 	rank      int // as declared
 	suspended bool
 	created   time.Time
@@ -43,7 +45,15 @@ type profile struct {
 }
 
 func (u *user) profile() profile {
-	return profile{ID: u.id, CreatedAt: u.created.UnixMilli(), UpdatedAt: u.updated.UnixMilli(), IsSuspended: u.suspended}
+	return profile{ID: u.id, Username: present(u.username), PrimaryEmail: present(u.email), CreatedAt: u.created.UnixMilli(), UpdatedAt: u.updated.UnixMilli(), IsSuspended: u.suspended}
+}
+
+// present is nil for the empty text, as null is in JSON what a user lacks.
+func present(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 // serveUsers is the list of users, the newest first, as far as they match the search.
