@@ -45,11 +45,11 @@ type profile struct {
 }
 
 func (u *user) profile() profile {
-	return profile{ID: u.id, Username: present(u.username), PrimaryEmail: present(u.email), CreatedAt: u.created.UnixMilli(), UpdatedAt: u.updated.UnixMilli(), IsSuspended: u.suspended}
+	return profile{ID: u.id, Username: orNull(u.username), PrimaryEmail: orNull(u.email), CreatedAt: u.created.UnixMilli(), UpdatedAt: u.updated.UnixMilli(), IsSuspended: u.suspended}
 }
 
-// present is nil for the empty text, as null is in JSON what a user lacks.
-func present(text string) *string {
+// orNull is nil for the empty text: JSON says null of what a user lacks.
+func orNull(text string) *string {
 	if text == "" {
 		return nil
 	}
@@ -71,8 +71,8 @@ func (s *Server) serveUsers(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	var found []user
-	for id, u := range s.directory.users {
-		if matches(id) {
+	for _, u := range s.directory.users {
+		if matches(u) {
 			found = append(found, *u)
 		}
 	}
@@ -85,17 +85,24 @@ func (s *Server) serveUsers(w http.ResponseWriter, r *http.Request) {
 	writePage(w, r, list, p)
 }
 
-// searchFields are those by which Logto finds users. Here a user has an ID only, so the others match no user.
-var searchFields = []string{"", "id", "username", "name", "primaryEmail", "primaryPhone"}
+// searchFields are those by which Logto finds users, with what a user has in them. Here there are no names and phones.
+var searchFields = map[string]func(u *user) []string{
+	"":             func(u *user) []string { return []string{u.id, u.username, u.email} },
+	"id":           func(u *user) []string { return []string{u.id} },
+	"username":     func(u *user) []string { return []string{u.username} },
+	"primaryEmail": func(u *user) []string { return []string{u.email} },
+	"name":         func(*user) []string { return nil },
+	"primaryPhone": func(*user) []string { return nil },
+}
 
 // userSearch reads a query such as search.id=a&search.id=b&mode.id=exact: any of these IDs. Without a field, all are
 // searched. Logto's modes similar_to and posix are refused.
-func userSearch(query url.Values) (matches func(id string) bool, fault string) {
+func userSearch(query url.Values) (matches func(*user) bool, fault string) {
 	fold := strings.ToLower
 	if query.Get("isCaseSensitive") == "true" {
 		fold = func(text string) string { return text }
 	}
-	var conditions []func(id string) bool
+	var conditions []func(*user) bool
 	for name, values := range query {
 		field, ok := strings.CutPrefix(name, "search")
 		if !ok {
@@ -107,30 +114,28 @@ func userSearch(query url.Values) (matches func(id string) bool, fault string) {
 		for _, value := range values {
 			wanted[fold(value)] = true
 		}
-		var condition func(id string) bool
+		texts, known := searchFields[field]
+		var match func(text string) bool
 		switch {
-		case !slices.Contains(searchFields, field):
+		case !known:
 			return nil, "no search by the field " + field
 		case wanted[""]:
 			return nil, "an empty search value"
 		case mode == "exact":
-			condition = func(id string) bool { return wanted[fold(id)] }
+			match = func(text string) bool { return wanted[fold(text)] }
 		case mode != "like":
 			return nil, "no search by the mode " + mode
 		case len(values) > 1:
 			return nil, "more than one search value, and the mode is not exact"
 		default:
-			condition = func(id string) bool { return isLike(fold(id), fold(values[0])) }
+			match = func(text string) bool { return text != "" && isLike(fold(text), fold(values[0])) }
 		}
-		if field != "" && field != "id" {
-			condition = func(string) bool { return false }
-		}
-		conditions = append(conditions, condition)
+		conditions = append(conditions, func(u *user) bool { return slices.ContainsFunc(texts(u), match) })
 	}
 	all := cmp.Or(query.Get("joint"), query.Get("jointMode")) == "and"
-	return func(id string) bool {
+	return func(u *user) bool {
 		for _, condition := range conditions {
-			if condition(id) != all {
+			if condition(u) != all {
 				return !all
 			}
 		}

@@ -143,6 +143,25 @@ func TestManagementNeedsAToken(t *testing.T) {
 	}
 }
 
+func TestUserSearchByName(t *testing.T) {
+	declared := users("alice", "bob")
+	declared.Users[0].Username, declared.Users[0].Email = "al", "al@example.com"
+	s := start(t, declared)
+	for query, want := range map[string][]string{
+		"?search.username=al":                         {"alice"},
+		"?search.username=%25":                        {"alice"}, // bob has none
+		"?search.primaryEmail=%25@EXAMPLE.com":        {"alice"},
+		"?search=al@example.com&mode=exact":           {"alice"},
+		"?search.username=al&search.id=bob&joint=and": nil,
+		"?search.username=alice":                      nil,
+	} {
+		require.Equal(t, want, idsOf(t, manage(t, s, "GET", "/users"+query, "")), query)
+	}
+	alice := manage(t, s, "GET", "/users/alice", "").decode(t)
+	require.Equal(t, "al", alice["username"])
+	require.Equal(t, "al@example.com", alice["primaryEmail"])
+}
+
 func TestUserSearch(t *testing.T) {
 	s := start(t, users("alice", "bob", "Bob", "carol")) // the newest first: carol, Bob, bob, alice
 	for query, want := range map[string][]string{
