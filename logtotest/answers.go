@@ -12,10 +12,15 @@ import (
 var messages = map[string]string{
 	"oidc.access_denied":          "Access denied.",
 	"oidc.invalid_grant":          "Grant request is invalid.",
+	"oidc.insufficient_scope":     "Token missing scope.",
 	"oidc.invalid_client":         "An OIDC error occurred: oidc.invalid_client.",
+	"oidc.invalid_redirect_uri":   "`redirect_uri` did not match any of the client's registered `redirect_uris`.",
 	"oidc.invalid_request":        "Request is invalid.",
+	"oidc.invalid_scope":          "Invalid scope.",
 	"oidc.invalid_target":         "Invalid resource indicator.",
+	"oidc.invalid_token":          "Invalid token provided.",
 	"oidc.unsupported_grant_type": "Unsupported `grant_type` requested.",
+	"oidc.unsupported_token_type": "An OIDC error occurred: oidc.unsupported_token_type.",
 
 	"auth.authorization_header_missing":           "Authorization header is missing.",
 	"auth.authorization_token_type_not_supported": "Authorization type is not supported.",
@@ -31,6 +36,7 @@ var messages = map[string]string{
 	"hook.send_test_payload_failed":               "The test payload could not be sent.",
 	"request.invalid_input":                       "Input is invalid.",
 	"subscription.limit_exceeded":                 "No more of these fit in here.",
+	"user.suspended":                              "This account is suspended.",
 }
 
 // writeError answers as Logto itself refuses.

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -45,28 +46,48 @@ func decodeBase64(text string) string {
 }
 
 // authenticate finds out which application asks (RFC 6749 section 2.3).
-func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, basic basicAuth, form url.Values) (application string, refusal *oauthError) {
-	id, secret, refusal := credentials(r, basic, form)
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, basic basicAuth, form url.Values) (client Application, refusal *oauthError) {
+	id, secret, refusal := clientCredential(r, basic, form)
 	if refusal != nil {
-		return "", refusal
+		return Application{}, refusal
 	}
-	client, known := s.directory.clients[id]
-	if !known {
-		return "", &oauthError{http.StatusBadRequest, "invalid_client", "invalid client " + id}
+	if client, refusal = s.client(id); refusal != nil {
+		return Application{}, refusal
 	}
-	// No website belongs to a machine-to-machine application.
-	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host {
-		w.Header().Del("Access-Control-Allow-Origin")
-		return "", invalidRequest("origin " + origin + " not allowed for client: " + id)
+	if refusal := client.checkOrigin(w, r); refusal != nil {
+		return Application{}, refusal
 	}
-	if !equal(secret, client.Secret) {
-		return "", &oauthError{http.StatusUnauthorized, "invalid_client", "client authentication failed"}
+	if !equal(secret, client.Secret) { // both are empty where an application can't keep one
+		return Application{}, &oauthError{http.StatusUnauthorized, "invalid_client", "client authentication failed"}
 	}
-	return id, nil
+	return client, nil
 }
 
-// credentials come from the header, or else from the body.
-func credentials(r *http.Request, basic basicAuth, form url.Values) (id, secret string, refusal *oauthError) {
+func (s *Server) client(id string) (Application, *oauthError) {
+	client, known := s.directory.clients[id]
+	if !known {
+		return Application{}, &oauthError{http.StatusBadRequest, "invalid_client", "invalid client " + id}
+	}
+	return client, nil
+}
+
+// checkOrigin lets the scripts of an application's own websites read the answer. No website belongs to a
+// machine-to-machine application.
+func (a Application) checkOrigin(w http.ResponseWriter, r *http.Request) *oauthError {
+	origin := r.Header.Get("Origin")
+	own := func(uri string) bool {
+		u, err := url.Parse(uri)
+		return err == nil && strings.EqualFold(origin, u.Scheme+"://"+u.Host)
+	}
+	if origin == "" || origin == "http://"+r.Host || slices.ContainsFunc(a.RedirectURIs, own) {
+		return nil
+	}
+	w.Header().Del("Access-Control-Allow-Origin")
+	return invalidRequest("origin " + origin + " not allowed for client: " + a.ID)
+}
+
+// clientCredential comes from the header, or else from the body.
+func clientCredential(r *http.Request, basic basicAuth, form url.Values) (id, secret string, refusal *oauthError) {
 	if refusal := twice(form, "client_id", "client_secret"); refusal != nil {
 		return "", "", refusal
 	}

@@ -25,6 +25,8 @@ type directory struct {
 	applications  []string                 // IDs, as declared
 	clients       map[string]Application   // by ID
 
+	organizationScopes []string // permissions of any organization
+
 	// The Management API changes these: Server.mu guards them.
 	users         map[string]*user
 	organizations map[string]bool
@@ -164,7 +166,8 @@ func (reg *registrar) addUser(u User, now time.Time) {
 		}
 	}
 	reg.users[u.ID] = &user{
-		id: u.ID, username: u.Username, email: u.Email, rank: len(reg.users), suspended: u.Suspended, created: now, updated: now,
+		id: u.ID, username: u.Username, email: u.Email, roles: append([]string{}, u.Roles...), // never null
+		rank: len(reg.users), suspended: u.Suspended, created: now, updated: now,
 	}
 	reg.giveRoles("user", u.ID, u.Roles)
 	for _, value := range u.PersonalAccessTokens {
@@ -207,6 +210,7 @@ func (reg *registrar) addMember(organization string, m Member) {
 		reg.checkScope(who, scope)
 	}
 	reg.checkResourceScopes(who, m.ResourceScopes)
+	reg.organizationScopes = append(reg.organizationScopes, m.Scopes...)
 	reg.hold(place, scopes{"": m.Scopes})
 	reg.hold(place, m.ResourceScopes)
 }

@@ -138,10 +138,15 @@ func TestDiscoveryFollowsTheHost(t *testing.T) {
 	metadata := do(t, r).decode(t)
 	require.Equal(t, "https://auth.example.com/oidc", metadata["issuer"])
 	require.Equal(t, local+"/oidc/jwks", metadata["jwks_uri"])
-	require.Equal(t, local+"/oidc/token", metadata["token_endpoint"])
+	for name, path := range map[string]string{
+		"authorization_endpoint": "/auth", "token_endpoint": "/token", "revocation_endpoint": "/token/revocation",
+		"userinfo_endpoint": "/me", "end_session_endpoint": "/session/end",
+	} {
+		require.Equal(t, local+"/oidc"+path, metadata[name])
+	}
 	require.Equal(t, metadata, get(t, local+"/oidc/.well-known/oauth-authorization-server").decode(t))
-	require.Equal(t, []any{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"}, metadata["grant_types_supported"])
-	require.Equal(t, []any{"client_secret_basic", "client_secret_post"}, metadata["token_endpoint_auth_methods_supported"])
+	require.Equal(t, []any{"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"}, metadata["grant_types_supported"])
+	require.Equal(t, []any{"client_secret_basic", "client_secret_post", "none"}, metadata["token_endpoint_auth_methods_supported"])
 	require.Equal(t, []any{"ES384"}, metadata["id_token_signing_alg_values_supported"])
 
 	require.Equal(t, "https://auth.example.com/oidc", claims(t, s, s.Mint(logtotest.Token{}))["iss"])

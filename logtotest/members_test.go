@@ -14,6 +14,7 @@ func TestMembers(t *testing.T) {
 	const users, applications = "/organizations/acme/users", "/organizations/acme/applications"
 	const notFound, unknown, invalid = "entity.not_found", "entity.relation_foreign_key_not_found", "guard.invalid_input"
 	declared := members("alice", "bob", "carol")
+	declared.Applications = append(declared.Applications, logtotest.Application{ID: "spa", Type: "SPA"})
 	s := start(t, declared)
 	for i, step := range []struct {
 		method, path, body string
@@ -32,6 +33,7 @@ func TestMembers(t *testing.T) {
 		{"POST", users, `{"userIds":["bob","nobody"]}`, 422, unknown, []string{"alice", "carol"}, []string{"no-role"}},
 		{"POST", users, `{"userIds":["shop"]}`, 422, unknown, []string{"alice", "carol"}, []string{"no-role"}},
 		{"POST", applications, `{"applicationIds":["alice"]}`, 422, unknown, []string{"alice", "carol"}, []string{"no-role"}},
+		{"POST", applications, `{"applicationIds":["spa"]}`, 422, unknown, []string{"alice", "carol"}, []string{"no-role"}},
 		{"POST", users, `{"userIds":[]}`, 400, invalid, []string{"alice", "carol"}, []string{"no-role"}},
 		{"POST", users, `{"userIds":[""]}`, 400, invalid, []string{"alice", "carol"}, []string{"no-role"}},
 		{"POST", users, `{"userIds":"bob"}`, 400, invalid, []string{"alice", "carol"}, []string{"no-role"}},

@@ -27,7 +27,12 @@ var routes = map[string]map[string]handler{
 	jwksPath: {"GET": (*Server).serveKeySet},
 	oidcMount + "/.well-known/openid-configuration":       {"GET": (*Server).serveDiscovery},
 	oidcMount + "/.well-known/oauth-authorization-server": {"GET": (*Server).serveDiscovery},
-	tokenPath:        {"POST": (*Server).serveToken},
+	tokenPath:                  {"POST": (*Server).serveToken},
+	tokenPath + "/revocation":  {"POST": (*Server).serveRevocation},
+	oidcMount + "/auth":        {"GET": (*Server).authorize, "POST": (*Server).chooseUser},
+	oidcMount + "/me":          {"GET": (*Server).serveMe, "POST": (*Server).serveMe},
+	oidcMount + "/session/end": {"GET": (*Server).endSession},
+
 	applicationsPath: {"GET": (*Server).serveApplications, "POST": (*Server).refuseApplication},
 	"/":              {"GET": (*Server).serveRoot},
 
@@ -146,10 +151,12 @@ func (s *Server) serveRoot(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "Redirecting to "+target+".")
 }
 
-// allowOrigin lets scripts of any website read the answer.
+// allowOrigin lets scripts of any website read the answer, but none of a document that belongs to no website.
 func allowOrigin(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Vary", "Origin")
-	w.Header().Set("Access-Control-Allow-Origin", cmp.Or(r.Header.Get("Origin"), "*"))
+	if origin := r.Header.Get("Origin"); origin != "null" {
+		w.Header().Set("Access-Control-Allow-Origin", cmp.Or(origin, "*"))
+	}
 }
 
 func servePreflight(w http.ResponseWriter, r *http.Request, methods string) {

@@ -21,7 +21,7 @@ func TestWhatIsNotThere(t *testing.T) {
 	}{
 		{"GET", "/oidc", 404, "GET on /"},
 		{"GET", "/oidc/", 404, "GET on /"},
-		{"GET", "/oidc/me", 404, "GET on /me"},
+		{"PUT", "/oidc/me", 404, "PUT on /me"},
 		{"GET", "/oidc/nope/?x=y", 404, "GET on /nope/"},
 		{"GET", "/oidc/a%20b", 404, "GET on /a%20b"},
 		{"GET", "/oidc//jwks", 404, "GET on //jwks"},

@@ -19,6 +19,8 @@ type Server struct {
 	hosts     map[string]bool // that requests may be addressed to
 	now       func() time.Time
 
+	signInByHint bool
+
 	server      *http.Server
 	running     context.Context // ends with Close; every request's context is under it
 	stop        context.CancelFunc
@@ -30,6 +32,8 @@ type Server struct {
 	fault    Fault
 	requests map[string]int // by path
 	webhooks webhooks
+
+	credentials credentials
 }
 
 // What is counted is bounded: with requests for ever other paths, strangers would fill the memory.
@@ -53,6 +57,9 @@ func NewServer(t Tenant) *Server {
 		webhooks:  newWebhooks(t.HTTPClient),
 		keys:      keyRing{current: NewKey(cmp.Or(t.Algorithm, "ES384"))},
 		requests:  map[string]int{},
+
+		signInByHint: t.SignInByHint,
+		credentials:  credentials{byValue: map[string]*credential{}},
 	}
 	listener := t.Listener
 	if listener == nil {

@@ -20,11 +20,11 @@ const (
 	maxBodySize       = 56 << 10
 )
 
-// notForMachines are grants that Logto knows, but not for machine-to-machine applications, the last one unless a setting
-// allows it.
-var notForMachines = []string{
-	"authorization_code",
-	"refresh_token",
+// knownGrants are those that Logto knows. An application's type decides which ones it may use, and a setting about the last.
+var knownGrants = []string{
+	clientCredentials,
+	authorizationCode,
+	refreshToken,
 	"urn:ietf:params:oauth:grant-type:device_code",
 	tokenExchange,
 }
@@ -40,14 +40,27 @@ func invalidTarget(description string) *oauthError {
 }
 
 type tokenResponse struct {
-	AccessToken string `json:"access_token"`
-	ExpiresIn   int64  `json:"expires_in"`
-	TokenType   string `json:"token_type"`
-	Scope       any    `json:"scope,omitempty"` // what the token says: it can be empty, or absent
+	AccessToken  string `json:"access_token"`
+	ExpiresIn    int64  `json:"expires_in"`
+	IDToken      string `json:"id_token,omitempty"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	TokenType    string `json:"token_type"`
+	Scope        any    `json:"scope,omitempty"` // what the token says: it can be empty, or absent
 }
 
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
-	// Logto trips over these two before its token endpoint, so their answers lack its headers.
+	s.serveClient(w, r, func(client Application, form url.Values) *oauthError {
+		answer, refusal := s.grantToken(client, form)
+		if refusal == nil {
+			writeJSON(w, r, http.StatusOK, answer)
+		}
+		return refusal
+	})
+}
+
+// serveClient hands the form that an application has sent to serve, and writes the refusal.
+func (s *Server) serveClient(w http.ResponseWriter, r *http.Request, serve func(Application, url.Values) *oauthError) {
+	// Logto trips over these two before its endpoints, so their answers lack its headers.
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBodySize+1))
 	if err != nil || len(body) > maxBodySize {
 		writeText(w, http.StatusNotFound)
@@ -59,21 +72,32 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	setTokenHeaders(w, r)
-	token, refusal := s.grantToken(w, r, basic, body)
-	if refusal != nil {
-		if refusal.status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {
-			w.Header().Set("WWW-Authenticate", fmt.Sprintf("Basic realm=%q, error=%q, error_description=%q", s.issuer(), refusal.code, refusal.description))
-		}
-		writeOAuthError(w, r, refusal)
+	form, refusal := readForm(r, body)
+	var client Application
+	if refusal == nil {
+		client, refusal = s.authenticate(w, r, basic, form)
+	}
+	if refusal == nil {
+		refusal = serve(client, form)
+	}
+	if refusal == nil {
 		return
 	}
+	if refusal.status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf("Basic realm=%q, error=%q, error_description=%q", s.issuer(), refusal.code, refusal.description))
+	}
+	writeOAuthError(w, r, refusal)
+}
+
+// respond signs a token, or makes an opaque one if it has no audience.
+func (s *Server) respond(token Token) tokenResponse {
 	answer := tokenResponse{ExpiresIn: int64(token.Lifetime / time.Second), TokenType: "Bearer"}
 	if token.Audience == "" {
 		answer.AccessToken, answer.Scope = opaqueToken(), ""
 	} else {
 		answer.AccessToken = s.Mint(token, func(d *Draft) { answer.Scope = d.Claims["scope"] })
 	}
-	writeJSON(w, r, http.StatusOK, answer)
+	return answer
 }
 
 func opaqueToken() string {
@@ -88,29 +112,24 @@ func setTokenHeaders(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 }
 
-func (s *Server) grantToken(w http.ResponseWriter, r *http.Request, basic basicAuth, body []byte) (Token, *oauthError) {
-	form, refusal := readForm(r, body)
-	if refusal != nil {
-		return Token{}, refusal
+func (s *Server) grantToken(client Application, form url.Values) (tokenResponse, *oauthError) {
+	if refusal := cmp.Or(twice(form, "grant_type"), missing(form, "grant_type")); refusal != nil {
+		return tokenResponse{}, refusal
 	}
-	application, refusal := s.authenticate(w, r, basic, form)
-	if refusal != nil {
-		return Token{}, refusal
-	}
-	if refusal := twice(form, "grant_type"); refusal != nil {
-		return Token{}, refusal
-	}
+	machine := client.Type == machineToMachine
 	switch grant := form.Get("grant_type"); {
-	case grant == clientCredentials:
-		return s.clientCredentials(application, form)
-	case grant == tokenExchange && s.directory.clients[application].TokenExchange:
-		return s.exchange(application, form)
-	case grant == "":
-		return Token{}, invalidRequest("missing required parameter 'grant_type'")
-	case slices.Contains(notForMachines, grant):
-		return Token{}, notAllowed
+	case grant == clientCredentials && machine:
+		return s.clientCredentials(client.ID, form)
+	case grant == authorizationCode && !machine:
+		return s.redeemCode(client, form)
+	case grant == refreshToken && !machine:
+		return s.refresh(client, form)
+	case grant == tokenExchange && client.TokenExchange:
+		return s.exchange(client.ID, form)
+	case slices.Contains(knownGrants, grant):
+		return tokenResponse{}, notAllowed
 	}
-	return Token{}, &oauthError{http.StatusBadRequest, "unsupported_grant_type", "unsupported grant_type requested"}
+	return tokenResponse{}, &oauthError{http.StatusBadRequest, "unsupported_grant_type", "unsupported grant_type requested"}
 }
 
 // readForm takes what the body says and nothing from the query (RFC 6749 section 3.2). A parameter without a value
@@ -178,22 +197,32 @@ func twice(form url.Values, names ...string) *oauthError {
 	return nil
 }
 
+// missing refuses the lack of a parameter.
+func missing(form url.Values, names ...string) *oauthError {
+	for _, name := range names {
+		if form.Get(name) == "" {
+			return invalidRequest("missing required parameter '" + name + "'")
+		}
+	}
+	return nil
+}
+
 // clientCredentials decides by resource and organization what an application gets. It gets a token even if it holds
 // no scope at all: an audience is not an authorization.
-func (s *Server) clientCredentials(application string, form url.Values) (Token, *oauthError) {
+func (s *Server) clientCredentials(application string, form url.Values) (tokenResponse, *oauthError) {
 	if refusal := twice(form, "scope", "organization_id"); refusal != nil {
-		return Token{}, refusal
+		return tokenResponse{}, refusal
 	}
 	organization := form.Get("organization_id")
 	if organization != "" && s.heldBy(application, organization) == nil {
-		return Token{}, &oauthError{http.StatusForbidden, "access_denied", "app has not associated with the organization"}
+		return tokenResponse{}, &oauthError{http.StatusForbidden, "access_denied", "app has not associated with the organization"}
 	}
 	resource, refusal := s.resource(form["resource"])
 	if refusal != nil {
-		return Token{}, refusal
+		return tokenResponse{}, refusal
 	}
 	if resource == "" && organization == "" {
-		return Token{}, invalidTarget("both `resource` and `organization_id` are not provided")
+		return tokenResponse{}, invalidTarget("both `resource` and `organization_id` are not provided")
 	}
 	token := Token{
 		Subject:        application,
@@ -205,7 +234,7 @@ func (s *Server) clientCredentials(application string, form url.Values) (Token, 
 	if resource == "" {
 		token.Audience, token.OrganizationID = organizationAudience+organization, ""
 	}
-	return token, nil
+	return s.respond(token), nil
 }
 
 // heldBy is what a subject holds in an organization, or by role if that is empty. It is nil for a subject that is not a member.
@@ -221,21 +250,30 @@ func (s *Server) resource(indicators []string) (string, *oauthError) {
 		return "", nil
 	}
 	for _, indicator := range indicators {
-		u, err := url.Parse(indicator)
-		if err != nil || !u.IsAbs() {
-			return "", invalidTarget("resource indicator must be an absolute URI")
-		}
-		if strings.Contains(indicator, "#") {
-			return "", invalidTarget("resource indicator must not contain a fragment component")
-		}
-		if _, known := s.directory.lifetimes[indicator]; !known {
-			return "", invalidTarget("resource indicator is missing, or unknown")
+		if refusal := s.checkResource(indicator); refusal != nil {
+			return "", refusal
 		}
 	}
 	if slices.ContainsFunc(indicators, func(other string) bool { return other != indicators[0] }) {
 		return "", invalidTarget("only a single resource indicator value is supported for this grant type")
 	}
 	return indicators[0], nil
+}
+
+var unknownResource = invalidTarget("resource indicator is missing, or unknown")
+
+func (s *Server) checkResource(indicator string) *oauthError {
+	u, err := url.Parse(indicator)
+	_, known := s.directory.lifetimes[indicator]
+	switch {
+	case err != nil || !u.IsAbs():
+		return invalidTarget("resource indicator must be an absolute URI")
+	case strings.Contains(indicator, "#"):
+		return invalidTarget("resource indicator must not contain a fragment component")
+	case !known:
+		return unknownResource
+	}
+	return nil
 }
 
 // intersect drops silently what is requested and not held. What is held and not requested isn't granted either.

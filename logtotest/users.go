@@ -20,7 +20,8 @@ type user struct {
 	id        string
 	username  string
 	email     string
-	rank      int // as declared
+	roles     []string // names
+	rank      int      // as declared
 	suspended bool
 	created   time.Time
 	updated   time.Time
@@ -149,7 +150,7 @@ func (s *Server) serveUser(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// suspendUser sends an event even if nothing changes, as Logto does.
+// suspendUser ends what the user is signed in to, and sends an event even if nothing changes, as Logto does.
 func (s *Server) suspendUser(w http.ResponseWriter, r *http.Request) {
 	var body struct{ IsSuspended *bool }
 	if !readJSON(w, r, &body) {
@@ -160,7 +161,12 @@ func (s *Server) suspendUser(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now := s.now()
-	u, ok := s.changeUser(w, r, func(u *user) { u.suspended, u.updated = *body.IsSuspended, now })
+	u, ok := s.changeUser(w, r, func(u *user) {
+		u.suspended, u.updated = *body.IsSuspended, now
+		if u.suspended {
+			s.credentials.signOut(u.id)
+		}
+	})
 	if ok {
 		s.emit(r, userSuspended, http.StatusOK, map[string]any{"data": u})
 		writeJSON(w, r, http.StatusOK, u)
@@ -182,7 +188,8 @@ func (s *Server) changeUser(w http.ResponseWriter, r *http.Request, change func(
 	return after, u != nil
 }
 
-// deleteUser ends the user's memberships and personal access tokens too, without events of their own.
+// deleteUser ends all that the user is signed in to, and the memberships and personal access tokens, without events of
+// their own.
 func (s *Server) deleteUser(w http.ResponseWriter, r *http.Request) {
 	u, ok := s.changeUser(w, r, func(u *user) { s.directory.deleteUser(u.id) })
 	if ok {
@@ -192,7 +199,7 @@ func (s *Server) deleteUser(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *directory) deleteUser(id string) {
-	delete(d.users, id) // a membership without its user is not one any more: see members.of
+	delete(d.users, id) // a membership or a sign-in without its user is not one any more: see members.of
 
 	maps.DeleteFunc(d.tokens, func(_ string, t personalToken) bool { return t.user == id })
 }
