@@ -83,7 +83,7 @@ func TestReadmeShowsTheseFiles(t *testing.T) {
 	}
 	commands, err := filepath.Glob("*/main.go")
 	require.NoError(t, err)
-	require.Len(t, commands, 8)
+	require.Len(t, commands, 10)
 	for _, command := range commands {
 		section := filepath.Dir(command)
 		require.True(t, strings.Contains(string(readme), "(example/frameworks/"+section+")"), "the README has no section for %s", section)
