@@ -106,14 +106,14 @@ func (s *Server) readAuthorization(w http.ResponseWriter, r *http.Request) (requ
 		})
 		return authorization{}, false
 	}
-	// Who has not said so keeps no access after the user has left (OpenID Connect Core section 11).
+	// Without consent there is no access while the user is away (OpenID Connect Core section 11).
 	if !slices.Contains(strings.Fields(query.Get("prompt")), "consent") {
 		request.scope = without(request.scope, "offline_access")
 	}
 	return request, true
 }
 
-// destination is the application whose redirect URI a request names. Until that is sure, nobody is redirected.
+// destination is the application whose redirect URI a request names. Until that is checked, nothing redirects.
 func (s *Server) destination(query url.Values) (Application, *oauthError) {
 	if refusal := twice(query, "client_id", "redirect_uri"); refusal != nil {
 		return Application{}, refusal
@@ -163,8 +163,8 @@ func (s *Server) checkAuthorization(client Application, query url.Values) *oauth
 	return nil
 }
 
-// checkChallenge asks for a proof that who redeems the code is who sent the user (RFC 7636). What has a secret can do
-// without, but what has started with it has to go on.
+// checkChallenge asks for a proof that the application which redeems the code is the one that sent the user (RFC 7636).
+// With a secret it is optional; where a challenge comes, its verifier has to come too.
 func checkChallenge(client Application, query url.Values) *oauthError {
 	challenge, method := query.Get("code_challenge"), query.Get("code_challenge_method")
 	switch {
@@ -254,7 +254,7 @@ button { display: block; width: 100%; margin: .5rem 0; padding: .6rem; font: inh
 </style>
 <main>
 <h1>Sign in to {{.Application}}</h1>
-<p>This Logto is for tests: whom you choose is signed in, without a password.</p>
+<p>This is not a real Logto: choose a user, and no password is asked.</p>
 <form method="post">
 {{range .Users}}<button name="user" value="{{.ID}}"{{if .Suspended}} disabled{{end}}>{{.Name}}{{if .Suspended}} (suspended){{end}}</button>
 {{else}}<p>There are no users: declare some.</p>

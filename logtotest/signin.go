@@ -73,7 +73,7 @@ func (s *Server) redeemCode(client Application, form url.Values) (tokenResponse,
 	return s.userTokens(g, userRequest{scope: g.scope, resource: resource}, refresh), nil
 }
 
-// useCode returns nil for a code that gives nothing. One that comes a second time was stolen, so that all which it gave
+// useCode returns nil for a code that gives nothing. One that comes a second time may have been stolen: all that it gave
 // ends (RFC 6749 section 4.1.2).
 func (s *Server) useCode(client string, form url.Values) *grant {
 	now := s.now()
@@ -136,7 +136,8 @@ func (s *Server) refresh(client Application, form url.Values) (tokenResponse, *o
 	return s.userTokens(g, request, value), nil
 }
 
-// grantOf is that of a refresh token, or nil. One that was used although another came in its place was stolen.
+// grantOf is the grant of a refresh token, or nil. One that comes again after it was replaced may have been stolen: all
+// that came from the sign-in ends.
 func (s *Server) grantOf(client, value string) *grant {
 	now := s.now()
 	s.mu.Lock()
@@ -169,8 +170,8 @@ func (s *Server) checkRefresh(g *grant, request userRequest) *oauthError {
 	return nil
 }
 
-// rotate is the refresh token to go on with. Applications without a secret get another one each time, the others when
-// it is old (RFC 9700 section 2.2.2); a SPA's end all the same when the first one would have. It returns nothing if
+// rotate returns the refresh token to use from now on. Applications without a secret get a new one each time, the others
+// when it is old (RFC 9700 section 2.2.2); a new one of a SPA expires when the first one would have. It returns nothing if
 // another request was faster.
 func (s *Server) rotate(client Application, value string) string {
 	now := s.now()
@@ -199,8 +200,8 @@ type userRequest struct {
 	organization string
 }
 
-// userTokens makes the answer. Without a resource and an organization the access token is opaque; only who doesn't ask
-// for openid, and for one resource, gets that one's.
+// userTokens makes the answer. Without a resource and an organization the access token is opaque, unless the sign-in was
+// for one resource and not for openid.
 func (s *Server) userTokens(g *grant, request userRequest, refresh string) tokenResponse {
 	requested := strings.Join(request.scope, " ")
 	identified := slices.Contains(request.scope, "openid")

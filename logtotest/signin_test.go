@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -226,8 +228,8 @@ func TestLoginHint(t *testing.T) {
 	require.Equal(t, 401, get(t, s.URL()+"/oidc/auth?"+asking("login_hint", "carol").Encode()).StatusCode)
 }
 
-// Nobody is sent to an address that is not registered.
-func TestWhereNobodyIsSent(t *testing.T) {
+// No user is sent to an address that is not registered.
+func TestUnregisteredAddresses(t *testing.T) {
 	s := start(t, people())
 	twice := func(name, value string) url.Values {
 		query := asking()
@@ -342,7 +344,7 @@ func TestCodeRefusals(t *testing.T) {
 	requireOAuthError(t, post(t, s, "/oidc/token", redeeming(code, "resource", ordersAPI)), 400, "invalid_target", "resource indicator is missing, or unknown")
 }
 
-// A code that comes twice was stolen: what it gave ends.
+// A code that comes twice may have been stolen: what it gave ends.
 func TestCodeTwice(t *testing.T) {
 	s := start(t, people())
 	code := landing(t, click(t, s, asking(), "alice")).Get("code")
@@ -353,7 +355,7 @@ func TestCodeTwice(t *testing.T) {
 	require.Equal(t, 401, get(t, s.URL()+"/oidc/me", "Authorization", "Bearer "+answer["access_token"].(string)).StatusCode)
 }
 
-// What has a secret need not prove that it sent the user, but what has begun with it has to go on.
+// With a secret, PKCE is optional; but where a challenge came, its verifier has to come too.
 func TestCodeWithoutChallenge(t *testing.T) {
 	s := start(t, people())
 	site := []string{"client_id", "site", "redirect_uri", "https://site.example/back?a=b"}
@@ -386,7 +388,7 @@ func TestTokensOfTheCode(t *testing.T) {
 		{"opaque", []string{"scope", "openid profile"}, nil, "", "openid profile", false},
 		{"a resource", nil, []string{"resource", shoppingAPI}, shoppingAPI, "read:products write:products", true},
 		{"offline_access without consent", []string{"prompt", ""}, nil, "", "openid profile email roles urn:logto:scope:organizations", false},
-		{"scopes that nobody has", []string{"scope", "openid phone x"}, nil, "", "openid", false},
+		{"unknown scopes", []string{"scope", "openid phone x"}, nil, "", "openid", false},
 		{"not OpenID: the only resource", []string{"scope", "read:products", "resource", shoppingAPI}, nil, shoppingAPI, "read:products", false},
 		{"not OpenID: none of several", []string{"scope", "read:products"}, nil, "", "", false},
 		{"scopes without their resource", []string{"scope", "openid read:products", "resource", ""}, nil, "", "openid", false},
@@ -480,7 +482,7 @@ func TestRefreshRefusals(t *testing.T) {
 		{"not a member", refreshing(token, "organization_id", "other"), 403, "access_denied", "user is not a member of the organization"},
 		{"without the scope for organizations", refreshing(little, "organization_id", "acme"), 403, "insufficient_scope", "refresh token missing required scope"},
 		{"unknown resource", refreshing(token, "resource", "https://other.api"), 400, "invalid_target", "resource indicator is missing, or unknown"},
-		{"a resource that nobody asked for", refreshing(little, "resource", ordersAPI), 400, "invalid_target", "resource indicator is missing, or unknown"},
+		{"a resource that was not asked for", refreshing(little, "resource", ordersAPI), 400, "invalid_target", "resource indicator is missing, or unknown"},
 		{"two resources", url.Values{"grant_type": {"refresh_token"}, "client_id": {"spa"}, "refresh_token": {token}, "resource": {shoppingAPI, ordersAPI}}, 400, "invalid_target", "only a single resource indicator value is supported for this grant type"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -490,7 +492,7 @@ func TestRefreshRefusals(t *testing.T) {
 	require.Equal(t, 200, post(t, s, "/oidc/token", refreshing(token)).StatusCode, "it has outlived all of these")
 }
 
-// Those without a secret get another refresh token each time; one that comes again was stolen, and ends them all.
+// Applications without a secret get another refresh token each time; one that comes again ends them all.
 func TestRotationOfRefreshTokens(t *testing.T) {
 	clock := logtotest.NewClock(noon)
 	declared := people()
@@ -519,6 +521,21 @@ func TestRotationOfRefreshTokens(t *testing.T) {
 	clock.Advance(time.Second)
 	require.Empty(t, use(other), "a SPA's ends as the first one would have")
 
+	t.Run("at once", func(t *testing.T) {
+		token := signIn(t, s)["refresh_token"].(string)
+		var requests sync.WaitGroup
+		var got atomic.Int64
+		for range 8 {
+			requests.Go(func() {
+				resp, err := http.PostForm(s.URL()+"/oidc/token", refreshing(token))
+				if err == nil && resp.Body.Close() == nil && resp.StatusCode == 200 {
+					got.Add(1)
+				}
+			})
+		}
+		requests.Wait()
+		require.EqualValues(t, 1, got.Load())
+	})
 	t.Run("with a secret", func(t *testing.T) {
 		site := []string{"client_id", "site", "redirect_uri", "https://site.example/back?a=b"}
 		code := landing(t, click(t, s, asking(site...), "alice")).Get("code")
@@ -750,7 +767,7 @@ func TestGrantsAndMemberships(t *testing.T) {
 	requireOAuthError(t, post(t, s, "/oidc/token", refreshing(token, "organization_id", "acme")), 403, "access_denied", "user is not a member of the organization")
 }
 
-// A user's plain token holds what the user holds in some organization: whoever asks for a scope only, falls into that.
+// A user's plain token holds what the user holds in some organization: a route that asks for a scope only lets it in.
 func TestPlainTokensOfUsersAreATrap(t *testing.T) {
 	s := start(t, people())
 	answer := signIn(t, s)

@@ -61,13 +61,13 @@ type Role struct {
 type Application struct {
 	ID            string
 	Type          string   // MachineToMachine (default), Traditional, SPA or Native
-	Secret        string   // none for SPA and Native: what runs at its users' can't keep one
+	Secret        string   // none for SPA and Native, which can't keep one
 	Roles         []string // names of declared roles; for MachineToMachine only
 	TokenExchange bool     // it may exchange personal access tokens of users for access tokens
 
 	// RedirectURIs are where a user who has signed in is sent, compared exactly: http or https URLs, and for Native also
 	// those of a scheme with a dot in it, such as com.example.shop:/callback. Scripts of their origins may read what the
-	// token endpoint and its neighbors answer. None for MachineToMachine, which nobody signs in to.
+	// token endpoint and its neighbors answer. None for MachineToMachine, which has no users.
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string // where a user who has signed out may be sent
 }

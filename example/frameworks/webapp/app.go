@@ -71,7 +71,7 @@ func newApp(ctx context.Context, s settings) (*app, error) {
 	}, nil
 }
 
-// attempt is a sign-in that has begun. The browser keeps it, so that nobody else can end it.
+// attempt is a sign-in that has started. The browser keeps it, so that no other browser can finish it.
 type attempt struct{ state, nonce, verifier string }
 
 func newAttempt() attempt {
