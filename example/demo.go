@@ -1,9 +1,6 @@
 package main
 
 import (
-	"net/http"
-	"net/url"
-
 	"github.com/logtoguard/logtoguard/logtotest"
 	"github.com/logtoguard/logtoguard/m2m"
 )
@@ -18,26 +15,8 @@ func startStandIn(set settings) (*logtotest.Server, error) {
 	tenant := demoTenant(set.audience)
 	tenant.Listener = ln
 	logto := logtotest.NewServer(tenant)
-	logto.Disturb(fromThisMachine)
+	logto.Disturb(logtotest.FromThisMachine())
 	return logto, nil
-}
-
-// fromThisMachine refuses what another site's script sends: from its own origin,
-// or from a name of its own that it lets point here (DNS rebinding). All of the demo
-// is behind it, as its secrets are public.
-func fromThisMachine(next http.Handler) http.Handler {
-	sameSite := http.NewCrossOriginProtection().Handler(next) // for browsers that say Sec-Fetch-Site only
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		origin := r.Header.Get("Origin")
-		switch {
-		case !isLoopback((&url.URL{Host: r.Host}).Hostname()):
-			writeProblem(w, &problem{http.StatusForbidden, "ask for it as localhost or by a loopback address"})
-		case origin != "" && origin != "http://"+r.Host:
-			writeProblem(w, &problem{http.StatusForbidden, "the demo is for this machine: other sites may not ask"})
-		default:
-			sameSite.ServeHTTP(w, r)
-		}
-	})
 }
 
 // demoTenant declares what one would set up in Logto's console: the API

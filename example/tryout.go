@@ -56,7 +56,7 @@ func newTryout(logto *logtotest.Server, resource string, list *revocation.List, 
 	mux.Handle("GET /readyz", api)
 	mux.Handle("/.well-known/", api)
 	mux.Handle("/", explainPass(api))
-	return fromThisMachine(mux), nil
+	return logtotest.FromThisMachine()(mux), nil
 }
 
 // explainPass says that all checks were passed, unless explainRefusal knows better.

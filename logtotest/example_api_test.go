@@ -154,6 +154,30 @@ func ExampleNewKey() {
 	// Output: refused: the token's signature is wrong
 }
 
+// A stand-in that runs while people develop: a page of another site can't use it.
+func ExampleFromThisMachine() {
+	logto := logtotest.NewServer(logtotest.Tenant{})
+	defer logto.Close()
+	logto.Disturb(logtotest.FromThisMachine("http://localhost:5173"))
+
+	for _, origin := range []string{"http://localhost:5173", "https://evil.example"} {
+		r, err := http.NewRequest(http.MethodGet, logto.URL()+"/oidc/jwks", nil)
+		if err != nil {
+			panic(err)
+		}
+		r.Header.Set("Origin", origin)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			panic(err)
+		}
+		response.Body.Close()
+		fmt.Println(origin, response.StatusCode)
+	}
+	// Output:
+	// http://localhost:5173 200
+	// https://evil.example 403
+}
+
 // The same under the key's own ID, which Logto has never published.
 func ExampleKey_ID() {
 	logto, guard, stop := shop(logtotest.Tenant{})
