@@ -89,6 +89,7 @@ func newDirectory(t Tenant, now time.Time) (*directory, error) {
 		reg.addHook(h, now)
 	}
 	reg.checkEndpoint(t.Endpoint)
+	reg.checkKey(t.Key, t.Algorithm)
 	reg.audience = reg.managementAPI
 	if len(t.Resources) > 0 {
 		reg.audience = t.Resources[0].Indicator
@@ -284,6 +285,17 @@ func (reg *registrar) checkEndpoint(endpoint string) {
 	}
 	if !isWebURL(endpoint) || strings.ContainsAny(endpoint, "?#") {
 		reg.fault("endpoint %q is no http or https URL: write it like https://auth.example.com", endpoint)
+	}
+}
+
+func (reg *registrar) checkKey(key *Key, algorithm string) {
+	if algorithm == "" {
+		return
+	}
+	if err := checkAlgorithm(algorithm); err != nil {
+		reg.faults = append(reg.faults, err)
+	} else if key != nil && key.Algorithm() != algorithm {
+		reg.fault("the algorithm is %s, and the key is for %s: leave one", algorithm, key.Algorithm())
 	}
 }
 

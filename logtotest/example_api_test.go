@@ -154,6 +154,36 @@ func ExampleNewKey() {
 	// Output: refused: the token's signature is wrong
 }
 
+// A server that starts again with its key: the tokens of before are still good.
+func ExampleParseKey() {
+	clients := "https://auth.example.com" // the same endpoint, wherever it listens
+	first := logtotest.NewServer(logtotest.Tenant{Endpoint: clients})
+	token, kept := first.Mint(logtotest.Token{Subject: "alice", Audience: "https://shopping.api"}), first.Key().PEM()
+	first.Close()
+
+	key, err := logtotest.ParseKey(kept)
+	if err != nil {
+		panic(err)
+	}
+	_, guard, stop := shop(logtotest.Tenant{Endpoint: clients, Key: key})
+	defer stop()
+	judge(guard, token)
+	// Output: let in: alice
+}
+
+// A private key in the form that other tools read.
+func ExampleKey_PEM() {
+	text := string(logtotest.NewKey("ES384").PEM())
+	fmt.Println(strings.SplitN(text, "\n", 2)[0])
+	// Output: -----BEGIN PRIVATE KEY-----
+}
+
+// Declarations that come from elsewhere are checked before a server starts.
+func ExampleTenant_Validate() {
+	fmt.Println(logtotest.Tenant{Users: []logtotest.User{{ID: "alice", Roles: []string{"reader"}}}}.Validate())
+	// Output: logtotest: user "alice" has the role "reader", which is not declared: add it to Tenant.Roles
+}
+
 // A stand-in that runs while people develop: a page of another site can't use it.
 func ExampleFromThisMachine() {
 	logto := logtotest.NewServer(logtotest.Tenant{})

@@ -8,8 +8,11 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	_ "crypto/sha512" // for ES384 and ES512
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 )
@@ -23,51 +26,104 @@ type Key struct {
 	id        string
 }
 
+// curves are those of the algorithms with elliptic keys.
+var curves = map[string]struct {
+	curve elliptic.Curve
+	hash  crypto.Hash
+}{
+	"ES256": {elliptic.P256(), crypto.SHA256},
+	"ES384": {elliptic.P384(), crypto.SHA384},
+	"ES512": {elliptic.P521(), crypto.SHA512},
+}
+
 // NewKey makes a key for ES256, ES384, ES512 or RS256 and panics on anything else.
 // RSA keys have 2,048 bits, because they are faster to make; Logto's have 4,096.
 func NewKey(algorithm string) *Key {
-	k := &Key{algorithm: algorithm}
-	switch algorithm {
-	case "ES256":
-		k.generateEC(elliptic.P256(), crypto.SHA256)
-	case "ES384":
-		k.generateEC(elliptic.P384(), crypto.SHA384)
-	case "ES512":
-		k.generateEC(elliptic.P521(), crypto.SHA512)
-	case "RS256":
-		k.generateRSA()
-	default:
-		panic(fmt.Sprintf("logtotest: unknown algorithm %q: use ES384, ES256, ES512 or RS256", algorithm))
+	must(checkAlgorithm(algorithm))
+	var private any
+	var err error
+	if algorithm == "RS256" {
+		private, err = rsa.GenerateKey(rand.Reader, 2048)
+	} else {
+		private, err = ecdsa.GenerateKey(curves[algorithm].curve, rand.Reader)
+	}
+	must(err)
+	k, err := keyOf(private)
+	must(err)
+	return k
+}
+
+func checkAlgorithm(algorithm string) error {
+	if _, ok := curves[algorithm]; ok || algorithm == "RS256" {
+		return nil
+	}
+	return fmt.Errorf("unknown algorithm %q: use ES384, ES256, ES512 or RS256", algorithm)
+}
+
+// ParseKey reads a key that [Key.PEM] has written. As [Tenant].Key it lets tokens outlive the server.
+func ParseKey(text []byte) (*Key, error) {
+	block, _ := pem.Decode(text)
+	if block == nil || block.Type != pemType {
+		return nil, errors.New("logtotest: no PEM block of the type " + pemType)
+	}
+	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("logtotest: %w", err)
+	}
+	k, err := keyOf(private)
+	if err != nil {
+		return nil, fmt.Errorf("logtotest: %w", err)
+	}
+	return k, nil
+}
+
+// PEM is the private key in PKCS #8, for [ParseKey].
+func (k *Key) PEM() []byte {
+	der, err := x509.MarshalPKCS8PrivateKey(k.private)
+	must(err)
+	return pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der})
+}
+
+const pemType = "PRIVATE KEY"
+
+func keyOf(private any) (*Key, error) {
+	k := &Key{}
+	switch private := private.(type) {
+	case *ecdsa.PrivateKey:
+		k.setEC(private)
+	case *rsa.PrivateKey:
+		k.algorithm, k.hash, k.private = "RS256", crypto.SHA256, private
+		k.material = map[string]string{
+			"kty": "RSA",
+			"n":   encode(private.N.Bytes()),
+			"e":   encode(big.NewInt(int64(private.E)).Bytes()),
+		}
+	}
+	if k.private == nil {
+		return nil, errors.New("a key is for ES384, ES256, ES512 or RS256")
 	}
 	// RFC 7638 section 3: the required members, sorted by name and without white space, as Marshal writes a map.
 	sum := sha256.Sum256(marshal(k.material))
 	k.id = encode(sum[:])
-	return k
+	return k, nil
 }
 
-func (k *Key) generateEC(curve elliptic.Curve, hash crypto.Hash) {
-	private, err := ecdsa.GenerateKey(curve, rand.Reader)
-	must(err)
-	point, err := private.PublicKey.Bytes() // uncompressed: 4, X, Y
-	must(err)
-	size := len(point) / 2
-	k.private, k.hash = private, hash
-	k.material = map[string]string{
-		"kty": "EC",
-		"crv": curve.Params().Name,
-		"x":   encode(point[1 : 1+size]),
-		"y":   encode(point[1+size:]),
-	}
-}
-
-func (k *Key) generateRSA() {
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	must(err)
-	k.private, k.hash = private, crypto.SHA256
-	k.material = map[string]string{
-		"kty": "RSA",
-		"n":   encode(private.N.Bytes()),
-		"e":   encode(big.NewInt(int64(private.E)).Bytes()),
+// setEC leaves a key empty that is on another curve.
+func (k *Key) setEC(private *ecdsa.PrivateKey) {
+	for algorithm, c := range curves {
+		if c.curve != private.Curve {
+			continue
+		}
+		point, err := private.PublicKey.Bytes() // uncompressed: 4, X, Y
+		must(err)
+		size := len(point) / 2
+		k.algorithm, k.hash, k.private = algorithm, c.hash, private
+		k.material = map[string]string{
+			"kty": "EC",
+			"crv": c.curve.Params().Name,
+			"x":   encode(point[1 : 1+size]),
+			"y":   encode(point[1+size:]),
+		}
 	}
 }
 

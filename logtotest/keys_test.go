@@ -1,7 +1,13 @@
 package logtotest_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"maps"
 	"net/http"
 	"slices"
@@ -150,4 +156,38 @@ func TestDiscoveryFollowsTheHost(t *testing.T) {
 	require.Equal(t, []any{"ES384"}, metadata["id_token_signing_alg_values_supported"])
 
 	require.Equal(t, "https://auth.example.com/oidc", claims(t, s, s.Mint(logtotest.Token{}))["iss"])
+}
+
+func TestKeyIsKept(t *testing.T) {
+	for _, algorithm := range algorithms {
+		key := logtotest.NewKey(algorithm)
+		kept, err := logtotest.ParseKey(key.PEM())
+		require.NoError(t, err)
+		require.Equal(t, key.JWK(), kept.JWK())
+		require.Equal(t, algorithm, kept.Algorithm())
+		s := start(t, logtotest.Tenant{Key: kept})
+		require.Equal(t, key.ID(), s.Key().ID())
+		_, err = verify(t, s, key.Sign([]byte(`{"alg":"`+algorithm+`","kid":"`+key.ID()+`"}`), nil))
+		require.NoError(t, err)
+	}
+}
+
+func TestKeysThatAreNone(t *testing.T) {
+	curve, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	require.NoError(t, err)
+	_, edwards, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	inPEM := func(key any) string {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		require.NoError(t, err)
+		return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	}
+	good := string(logtotest.NewKey("ES384").PEM())
+	for name, text := range map[string]string{
+		"nothing": "", "no PEM": "key", "another type": strings.ReplaceAll(good, "PRIVATE", "PUBLIC"),
+		"half": strings.Replace(good, "MI", "AA", 1), "another curve": inPEM(curve), "another kind": inPEM(edwards),
+	} {
+		_, err := logtotest.ParseKey([]byte(text))
+		require.ErrorContains(t, err, "logtotest: ", name)
+	}
 }

@@ -55,11 +55,14 @@ func NewServer(t Tenant) *Server {
 		directory: directory,
 		now:       now,
 		webhooks:  newWebhooks(t.HTTPClient),
-		keys:      keyRing{current: NewKey(cmp.Or(t.Algorithm, "ES384"))},
+		keys:      keyRing{current: t.Key},
 		requests:  map[string]int{},
 
 		signInByHint: t.SignInByHint,
 		credentials:  credentials{byValue: map[string]*credential{}},
+	}
+	if t.Key == nil {
+		s.keys.current = NewKey(cmp.Or(t.Algorithm, "ES384"))
 	}
 	listener := t.Listener
 	if listener == nil {

@@ -1,6 +1,7 @@
 package logtotest
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -26,6 +27,9 @@ type Tenant struct {
 	// Algorithm is that of the first signing key: ES384 (default), ES256, ES512 or RS256.
 	Algorithm string
 
+	// Key is the first signing key, such as one that [ParseKey] has read. Default: a new one.
+	Key *Key
+
 	// Endpoint is the public one, where clients reach the server under another URL than its listener's.
 	// The issuer is Endpoint + "/oidc". Default: the listener's URL.
 	Endpoint string
@@ -41,6 +45,14 @@ type Tenant struct {
 
 	// Now is the server's clock, time.Now by default.
 	Now func() time.Time
+}
+
+// Validate reports every contradiction in the declaration. [NewServer] panics where there is one.
+func (t Tenant) Validate() error {
+	if _, err := newDirectory(t, time.Time{}); err != nil {
+		return fmt.Errorf("logtotest: %w", err)
+	}
+	return nil
 }
 
 // Resource is an API resource. The Management API, with the scope "all", is there without being declared.

@@ -15,6 +15,7 @@ func TestInconsistentTenants(t *testing.T) {
 		want string
 	}{
 		{"unknown algorithm", func(t *logtotest.Tenant) { t.Algorithm = "HS256" }, `unknown algorithm "HS256"`},
+		{"another algorithm than the key's", func(t *logtotest.Tenant) { t.Algorithm, t.Key = "RS256", logtotest.NewKey("ES256") }, "the algorithm is RS256, and the key is for ES256"},
 		{"endpoint without a scheme", func(t *logtotest.Tenant) { t.Endpoint = "auth.example.com" }, `endpoint "auth.example.com" is no http or https URL`},
 		{"resource without an indicator", func(t *logtotest.Tenant) { t.Resources[0].Indicator = "" }, "one resource has an empty name or ID"},
 		{"resource twice", func(t *logtotest.Tenant) { t.Resources[1].Indicator = shoppingAPI }, `resource "https://shopping.api" is declared twice`},
@@ -86,7 +87,9 @@ func TestInconsistentTenants(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			declared := users("alice")
 			declared.Hooks = []logtotest.Hook{{ID: "hook", URL: dead, SigningKey: "key"}}
+			require.NoError(t, declared.Validate())
 			tt.edit(&declared)
+			require.ErrorContains(t, declared.Validate(), tt.want)
 			defer func() {
 				message := recover()
 				if err, ok := message.(error); ok {
