@@ -2,10 +2,10 @@ package logtotest
 
 import (
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
+
+	"github.com/logtoguard/logtoguard/internal/endpoint"
 )
 
 // FromThisMachine refuses (403) what a website makes a browser on this machine send. It is for a server that people
@@ -23,7 +23,7 @@ func FromThisMachine(origins ...string) Fault {
 			origin := r.Header.Get("Origin")
 			_, oidc := under(oidcMount, r)
 			switch {
-			case !isLoopback((&url.URL{Host: r.Host}).Hostname()):
+			case !endpoint.IsLoopback((&url.URL{Host: r.Host}).Hostname()):
 				http.Error(w, "ask for it as localhost or by a loopback address", http.StatusForbidden)
 			case origin != "" && origin != "http://"+r.Host && !(oidc && slices.Contains(origins, origin)):
 				http.Error(w, "this is for this machine: other sites may not ask", http.StatusForbidden)
@@ -32,10 +32,4 @@ func FromThisMachine(origins ...string) Fault {
 			}
 		})
 	}
-}
-
-// isLoopback reports whether a host is this machine by its very name.
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }

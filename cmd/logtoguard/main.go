@@ -31,7 +31,7 @@ const (
 const usage = `logtoguard explains why an API that is guarded by logtoguard refuses a token.
 
   logtoguard explain   takes a token apart and says what is wrong with it
-  logtoguard token     prints an access token of a machine-to-machine application
+  logtoguard token     prints an access token of a machine-to-machine application, or of a user
   logtoguard keys      lists the keys that Logto publishes
 
 logtoguard explain -h and its like show flags and examples.

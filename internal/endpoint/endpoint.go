@@ -82,11 +82,12 @@ func Parse(field, value, example string, insecureHTTP bool) (*url.URL, error) {
 
 // IsConfidential reports whether what is sent can't be read on the way: https, or loopback.
 func IsConfidential(u *url.URL) bool {
-	return u.Scheme == "https" || isLoopback(u.Hostname())
+	return u.Scheme == "https" || IsLoopback(u.Hostname())
 }
 
-// isLoopback: RFC 6761, section 6.3, reserves localhost.
-func isLoopback(host string) bool {
+// IsLoopback reports whether a host is this machine by its very name. RFC 6761, section
+// 6.3, reserves localhost.
+func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
