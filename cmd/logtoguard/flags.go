@@ -92,7 +92,7 @@ func (k *keyFlags) load(ctx context.Context, w *watcher) error {
 	if k.file == "" {
 		return nil
 	}
-	set, err := interruptible(ctx, func() (string, error) { return readKeyFile(k.file) })
+	set, err := interruptible(ctx, func() (string, error) { return readFile("-keys", k.file) })
 	w.base = keySet(set)
 	return err
 }
@@ -123,20 +123,21 @@ func (k *keyFlags) where() string {
 	return strings.TrimSuffix(strings.TrimRight(k.endpoint, "/"), "/oidc") + "/oidc/jwks"
 }
 
-func readKeyFile(name string) (string, error) {
+// readFile reads the file that a flag names.
+func readFile(flag, name string) (string, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return "", misused("-keys: %v", err)
+		return "", misused("%s: %v", flag, err)
 	}
 	defer file.Close()
-	set, err := io.ReadAll(io.LimitReader(file, maxKeySet+1))
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	switch {
 	case err != nil:
-		return "", misused("-keys: %v", err)
-	case len(set) > maxKeySet:
-		return "", misused("-keys: %s is longer than 1 MiB", name)
+		return "", misused("%s: %v", flag, err)
+	case len(text) > maxFile:
+		return "", misused("%s: %s is longer than 1 MiB", flag, name)
 	}
-	return decoded(set), nil
+	return decoded(text), nil
 }
 
 // newGuard makes a guard, and speaks of faults by the names of the flags.

@@ -15,8 +15,10 @@ import (
 	"unicode/utf16"
 )
 
-// maxInput is more than a guard takes, and little enough to be read at once.
-const maxInput = 64 << 10
+const (
+	maxInput = 64 << 10 // more than a guard takes, and little enough to be read at once
+	maxFile  = 1 << 20
+)
 
 // readToken takes the token from the arguments or from standard input, and notes
 // what had to be taken off.

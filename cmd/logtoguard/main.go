@@ -1,9 +1,11 @@
 // Command logtoguard explains why an API refuses a token of Logto, gets tokens to
-// try it with, and lists the keys by which tokens are judged.
+// try it with, lists the keys by which tokens are judged, and is a Logto to develop
+// against.
 //
 //	logtoguard explain -endpoint https://tenant-id.logto.app -audience https://shopping.api < token
 //	logtoguard token -endpoint https://tenant-id.logto.app -app my-app -resource https://shopping.api
 //	logtoguard keys -endpoint https://tenant-id.logto.app
+//	logtoguard dev -audience https://orders.api -scope read:orders
 //
 // Each command has its own help: logtoguard explain -h.
 package main
@@ -22,7 +24,7 @@ import (
 
 // Exit statuses.
 const (
-	fine       = 0 // the token would be let in; there is a token; there are usable keys
+	fine       = 0 // the token would be let in; there is a token; there are usable keys; dev was ended
 	refused    = 1
 	wrongUsage = 2
 	undecided  = 3 // Logto or its keys could not be reached, or the report could not be written
@@ -33,6 +35,7 @@ const usage = `logtoguard explains why an API that is guarded by logtoguard refu
   logtoguard explain   takes a token apart and says what is wrong with it
   logtoguard token     prints an access token of a machine-to-machine application, or of a user
   logtoguard keys      lists the keys that Logto publishes
+  logtoguard dev       is a Logto to develop an API against
 
 logtoguard explain -h and its like show flags and examples.
 `
@@ -57,6 +60,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		"explain": p.explain,
 		"token":   p.token,
 		"keys":    p.keys,
+		"dev":     p.dev,
 	}
 	name := ""
 	if len(args) > 0 {

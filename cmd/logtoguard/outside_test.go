@@ -81,7 +81,7 @@ func TestOffline(t *testing.T) {
 	array := keyFile(t)
 	require.NoError(t, os.WriteFile(array, []byte("[]"), 0o600))
 	long := keyFile(t)
-	require.NoError(t, os.WriteFile(long, []byte(strings.Repeat(" ", maxKeySet+1)), 0o600))
+	require.NoError(t, os.WriteFile(long, []byte(strings.Repeat(" ", maxFile+1)), 0o600))
 	for _, row := range []struct {
 		name, file string
 		status     int
