@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -138,7 +139,7 @@ func (e *eventReader) lookAtHook(ctx context.Context) error {
 	if !hook.Enabled {
 		return fmt.Errorf("the webhook is disabled at Logto: %w", errHook)
 	}
-	for name := range readers {
+	for _, name := range slices.Sorted(maps.Keys(readers)) { // the same one each time, or each would be logged
 		if !slices.Contains(hook.Events, name) {
 			return fmt.Errorf("the webhook is not set to the event %s at Logto: %w", name, errHook)
 		}

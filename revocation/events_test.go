@@ -457,3 +457,19 @@ func TestConfigHidesItsKeys(t *testing.T) {
 		require.Contains(t, text, "hook")
 	}
 }
+
+// A webhook that lacks several events is one fault, and one line.
+func TestHookWithoutSeveralEventsIsOneLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var journal guardtest.Journal
+		a := &api{answer: func(u url.URL) (int, string) {
+			if strings.HasSuffix(u.Path, "recent-logs") {
+				return 200, "[]"
+			}
+			return 200, `{"enabled":true,"events":["User.Deleted"]}`
+		}}
+		newList(t, a.events, journaled(&journal))
+		pass(time.Hour)
+		require.Len(t, journal.With("level=ERROR"), 1)
+	})
+}
