@@ -102,6 +102,10 @@ func (e *eventReader) read(ctx context.Context, caughtUp func()) error {
 	ticker := time.NewTicker(e.Interval)
 	defer ticker.Stop()
 	for {
+		// First, so that a webhook which lacks one event does not cost the others.
+		if err := e.readNew(ctx); err != nil {
+			return err
+		}
 		if now := e.list.now(); now.Sub(e.looked) >= lookInterval || now.Before(e.looked) {
 			if err := e.renewBlocks(ctx); err != nil {
 				return err
@@ -110,9 +114,6 @@ func (e *eventReader) read(ctx context.Context, caughtUp func()) error {
 				return err
 			}
 			e.looked = now
-		}
-		if err := e.readNew(ctx); err != nil {
-			return err
 		}
 		caughtUp()
 		select {

@@ -411,7 +411,7 @@ func TestEventLogHangs(t *testing.T) {
 		pass(9 * time.Second)
 		require.Equal(t, context.DeadlineExceeded.Error(), errors.Unwrap(notReady(t, list)).Error(), "no cause yet")
 		pass(2 * time.Second)
-		require.ErrorContains(t, notReady(t, list), "GET /api/hooks/hook: context deadline exceeded")
+		require.ErrorContains(t, notReady(t, list), "GET /api/hooks/hook/recent-logs: context deadline exceeded")
 		begin := time.Now()
 		require.NoError(t, list.Close())
 		require.Equal(t, begin, time.Now())
@@ -471,5 +471,20 @@ func TestHookWithoutSeveralEventsIsOneLine(t *testing.T) {
 		newList(t, a.events, journaled(&journal))
 		pass(time.Hour)
 		require.Len(t, journal.With("level=ERROR"), 1)
+	})
+}
+
+// A webhook that lacks an event still logs the others.
+func TestHookWithoutAnEventIsReadOn(t *testing.T) {
+	inTenant(t, func(t *testing.T, s *tenantScene) {
+		list := newList(t, s.events)
+		require.NoError(t, list.Ready(t.Context()))
+		s.manage(t, "PATCH", "/hooks/hook", `{"events":["User.SuspensionStatus.Updated","User.Deleted","Organization.Membership.Updated"]}`)
+		pass(2 * time.Minute)
+		token := s.claims(t, alice)
+		s.suspend(t, "alice", true)
+		pass(10 * time.Second)
+		refused(t, list, token)
+		require.ErrorContains(t, notReady(t, list), "Organization.Deleted")
 	})
 }
