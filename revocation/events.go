@@ -92,7 +92,7 @@ type eventReader struct {
 	EventLog
 	list   *List
 	looked time.Time        // when it has last seen to the webhook and the blocks
-	newest int64            // createdAt of the newest row, by Logto's clock, in Unix milliseconds
+	newest int64            // createdAt of the newest row, by Logto's clock, in Unix milliseconds; at most when it was read
 	seen   map[string]int64 // createdAt of the rows from newest less overlap on, by their ID
 }
 
@@ -163,8 +163,8 @@ type row struct {
 func (e *eventReader) readNew(ctx context.Context) error {
 	now := e.list.now()
 	start := now.Add(-e.list.cfg.MaxTokenLifetime - grace).UnixMilli()
-	if e.newest != 0 { // a clock of Logto's that was ahead must not hide what comes after it was set back
-		start = min(e.newest, now.UnixMilli()) - overlap.Milliseconds()
+	if e.newest != 0 {
+		start = e.newest - overlap.Milliseconds()
 	}
 	newest, seen := e.newest, make(map[string]int64)
 	for page := 1; ; page++ {
@@ -180,7 +180,8 @@ func (e *eventReader) readNew(ctx context.Context) error {
 		}
 		var revocations []Revocation
 		for _, r := range rows { // the newest first; what comes meanwhile moves rows to the next page, and is read next time
-			newest = max(newest, r.CreatedAt)
+			// A clock of Logto's that was ahead must not hide what comes after it was set back.
+			newest = min(max(newest, r.CreatedAt), now.UnixMilli())
 			if r.CreatedAt >= newest-overlap.Milliseconds() {
 				seen[r.ID] = r.CreatedAt
 			}

@@ -335,7 +335,7 @@ func TestEventLogQueries(t *testing.T) {
 		only(50)
 		pass(time.Minute)
 		pass(time.Minute)
-		require.Equal(t, millis(begin.Add(3*time.Minute-15*time.Second)), a.logs()[7].Get("start_time"))
+		require.Equal(t, millis(begin.Add(2*time.Minute-15*time.Second)), a.logs()[7].Get("start_time"))
 
 		// Before Logto 1.40, start_time is ignored.
 		only(0)
@@ -486,5 +486,54 @@ func TestHookWithoutAnEventIsReadOn(t *testing.T) {
 		pass(10 * time.Second)
 		refused(t, list, token)
 		require.ErrorContains(t, notReady(t, list), "Organization.Deleted")
+	})
+}
+
+// Logto's clock was ahead for a while: what happens in an outage after that is read.
+func TestEventsOfAnOutageAfterLogtosClockWasAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var rows []string
+		down := false
+		a := &api{}
+		a.answer = func(u url.URL) (int, string) {
+			switch {
+			case down:
+				return 0, ""
+			case u.Query().Get("page") == "":
+				return 200, goodHook
+			}
+			var start int64
+			_, _ = fmt.Sscan(u.Query().Get("start_time"), &start)
+			var got []string
+			for _, r := range rows {
+				var at int64
+				_, _ = fmt.Sscan(r[strings.LastIndex(r, ":")+1:len(r)-1], &at)
+				if at >= start {
+					got = append(got, r)
+				}
+			}
+			return 200, "[" + strings.Join(got, ",") + "]"
+		}
+		ahead := time.Now().Add(time.Hour)
+		rows = []string{logRow("r1", ahead, suspension("u1", true, ahead))}
+		list := newList(t, a.events)
+		require.NoError(t, list.Ready(t.Context()))
+		pass(3 * time.Minute)
+		change := func(f func()) {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			f()
+		}
+		change(func() { down = true })
+		pass(2 * time.Minute)
+		// Logto's clock is right again, and it can't be reached.
+		change(func() {
+			rows = append([]string{logRow("r2", time.Now(), suspension("u2", true, time.Now()))}, rows...)
+		})
+		pass(2 * time.Minute)
+		change(func() { down = false })
+		pass(2 * time.Minute)
+		require.NoError(t, list.Ready(t.Context()))
+		require.Equal(t, 2, list.Stats().Entries)
 	})
 }
