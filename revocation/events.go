@@ -162,7 +162,7 @@ type row struct {
 // readNew takes what has happened since it was last called.
 func (e *eventReader) readNew(ctx context.Context) error {
 	now := e.list.now()
-	start := now.Add(-e.list.cfg.MaxTokenLifetime - grace).UnixMilli()
+	start := max(0, now.UnixMilli()-e.list.kept())
 	if e.newest != 0 {
 		start = e.newest - overlap.Milliseconds()
 	}

@@ -144,7 +144,10 @@ func (l *List) ends(c *logtoguard.Claims) bool {
 }
 
 // end is when nothing depends on a revocation of that time any more, in milliseconds.
-func (l *List) end(at int64) int64 { return at + (l.cfg.MaxTokenLifetime + grace).Milliseconds() }
+func (l *List) end(at int64) int64 { return at + l.kept() }
+
+// kept is for how long revocations are kept, in milliseconds: a Duration may be too small.
+func (l *List) kept() int64 { return l.cfg.MaxTokenLifetime.Milliseconds() + grace.Milliseconds() }
 
 // Revoke puts revocations in force. They are when it returns, whatever its error, but
 // for one that says that a revocation is no valid one, or that the List is closed: then

@@ -2,6 +2,7 @@ package revocation_test
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"runtime"
 	"sync"
@@ -414,4 +415,13 @@ func TestWhileTheTableFills(t *testing.T) {
 		reader.Wait()
 		require.NoError(t, list.Close())
 	}
+}
+
+// Some write "without limit" like this.
+func TestLongestMaxTokenLifetime(t *testing.T) {
+	w := newWorld(t)
+	list := w.list(t, func(cfg *revocation.Config) { cfg.MaxTokenLifetime = math.MaxInt64 })
+	token := w.claims(t, alice)
+	revoke(t, list, revocation.Revocation{Subject: "alice"})
+	refused(t, list, token)
 }
