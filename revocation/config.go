@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 )
@@ -101,6 +102,7 @@ func (cfg *Config) validate() error {
 	if len(faults) > 0 {
 		return fmt.Errorf("revocation: Config: %w", errors.Join(faults...))
 	}
+	cfg.SigningKeys = slices.Clone(cfg.SigningKeys)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	return nil
 }

@@ -1,6 +1,9 @@
 package revocation_test
 
 import (
+	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,5 +30,15 @@ MaxStaleness of 9.999999999s would refuse all requests on every hiccup: give at 
 		require.NoError(t, list.Ready(t.Context()))
 		require.NoError(t, list.Close())
 		require.NoError(t, list.Close())
+	}
+}
+
+func TestListHidesItsKeys(t *testing.T) {
+	list := newList(t, func(cfg *revocation.Config) { cfg.SigningKeys = []string{"whsec-1"} })
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("started", "list", list)
+	for _, text := range []string{log.String(), fmt.Sprintf("%v %+v %#v", list, list, list), fmt.Sprintf("%v", struct{ L *revocation.List }{list})} {
+		require.NotContains(t, text, "whsec-1")
+		require.NotContains(t, text, fmt.Sprint([]byte("whsec-1"))) // as bytes
 	}
 }

@@ -28,11 +28,10 @@ const (
 // A List holds what has been revoked. It is safe for concurrent use. Close it when it
 // is no longer needed.
 type List struct {
-	cfg     Config // with its defaults
+	cfg     *Config // with its defaults; a pointer, as package fmt would show SigningKeys in a List
 	now     func() time.Time
 	made    time.Time // when New was called
 	journal journal
-	keys    [][]byte // of the webhook
 
 	table   atomic.Pointer[table]
 	newest  atomic.Int64 // the newest iat that Check has let in, in Unix milliseconds
@@ -64,7 +63,7 @@ func New(cfg Config) (*List, error) {
 		return nil, err
 	}
 	l := &List{
-		cfg:     cfg,
+		cfg:     &cfg,
 		now:     clock.Wall(cfg.Now),
 		saves:   make(chan struct{}, 1),
 		news:    make(chan struct{}),
@@ -73,9 +72,6 @@ func New(cfg Config) (*List, error) {
 	}
 	l.made = l.now()
 	l.journal.logger, l.journal.now = cfg.Logger, l.now
-	for _, key := range cfg.SigningKeys {
-		l.keys = append(l.keys, []byte(key))
-	}
 	l.table.Store(newTable(0))
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	if cfg.Log != nil {

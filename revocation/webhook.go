@@ -58,7 +58,7 @@ func (l *List) receive(w http.ResponseWriter, r *http.Request) (status int, text
 	}
 	// What is not signed is not read.
 	signatures := r.Header.Values(signatureHeader)
-	if len(l.keys) == 0 || len(signatures) != 1 {
+	if len(l.cfg.SigningKeys) == 0 || len(signatures) != 1 {
 		return http.StatusUnauthorized, noSignature
 	}
 	signature, err := hex.DecodeString(signatures[0])
@@ -102,8 +102,8 @@ func (l *List) timely(revocations []Revocation) []Revocation {
 
 // signed reports whether one of the keys made this signature.
 func (l *List) signed(body, signature []byte) (ok bool) {
-	for _, key := range l.keys {
-		mac := hmac.New(sha256.New, key)
+	for _, key := range l.cfg.SigningKeys {
+		mac := hmac.New(sha256.New, []byte(key))
 		mac.Write(body)
 		ok = hmac.Equal(mac.Sum(nil), signature) || ok
 	}
