@@ -58,6 +58,8 @@ func (l *List) follow(s *source) {
 		if err == nil {
 			err = errors.New("it stopped without an error")
 		}
+		// After the clock was set back, an outage counts from the present at the latest.
+		s.caughtUp.Store(min(s.caughtUp.Load(), l.now().UnixMilli()))
 		l.report(s, err)
 		if !pause.wait(l.ctx) {
 			return

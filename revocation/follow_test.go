@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -264,4 +265,22 @@ func TestGoroutinesEnd(t *testing.T) {
 			require.Zero(t, list.Stats().Entries)
 		})
 	}
+}
+
+// A clock that is set back must not make an outage look like no time.
+func TestStalenessWhenTheClockIsSetBack(t *testing.T) {
+	inBubble(t, func(t *testing.T, claims func(logtotest.Token) *logtoguard.Claims) {
+		var off atomic.Int64
+		token := claims(alice)
+		log := &record{}
+		list := newList(t, logged(log), func(cfg *revocation.Config) {
+			cfg.Now = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
+		})
+		require.NoError(t, list.Ready(t.Context()))
+		log.fail(errDown)
+		synctest.Wait()
+		off.Store(int64(-time.Hour))
+		pass(20 * time.Minute)
+		unavailable(t, list, token)
+	})
 }
