@@ -47,8 +47,11 @@ func (l *List) current() bool {
 func (l *List) follow(s *source) {
 	pause := backOff{longest: s.longestPause}
 	for {
+		began := time.Now()
 		err := s.read(l.ctx, func() {
-			pause.latest = 0
+			if time.Since(began) >= s.longestPause { // and not if it fails each time that it has caught up
+				pause.latest = 0
+			}
 			s.caughtUp.Store(l.now().UnixMilli())
 			l.report(s, nil)
 		})

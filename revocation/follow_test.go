@@ -284,3 +284,27 @@ func TestStalenessWhenTheClockIsSetBack(t *testing.T) {
 		unavailable(t, list, token)
 	})
 }
+
+type flapping struct {
+	record
+	n int
+}
+
+func (f *flapping) Follow(_ context.Context, _ string, _ func(revocation.Revocation, string), caughtUp func()) error {
+	f.n++
+	caughtUp()
+	return errDown
+}
+
+// A Log that catches up and fails at once is followed with back-off, and not in a flood of lines.
+func TestFlappingLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var journal guardtest.Journal
+		log := &flapping{}
+		list := newList(t, logged(log), journaled(&journal))
+		pass(time.Minute)
+		require.NoError(t, list.Close())
+		require.Less(t, log.n, 60)
+		require.LessOrEqual(t, len(journal.With("level=WARN")), 2*log.n)
+	})
+}
