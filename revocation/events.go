@@ -214,7 +214,7 @@ func (e *eventReader) revocationsOf(r row) []Revocation {
 // lost.
 func (e *eventReader) renewBlocks(ctx context.Context) error {
 	l := e.list
-	for users := range slices.Chunk(l.blockedUsers(max(l.cfg.MaxTokenLifetime/4, grace)), pageSize) {
+	for users := range slices.Chunk(l.blockedUsers(max(l.cfg.MaxTokenLifetime/4, grace, 2*e.Interval)), pageSize) {
 		// Anything that happens at Logto after it has answered must count as later.
 		at := l.now().Add(-maxAhead)
 		var found []struct {

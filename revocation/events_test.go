@@ -537,3 +537,17 @@ func TestEventsOfAnOutageAfterLogtosClockWasAhead(t *testing.T) {
 		require.Equal(t, 2, list.Stats().Entries)
 	})
 }
+
+// However rarely the events are read, a block doesn't end between two readings.
+func TestBlocksAreRenewedInTime(t *testing.T) {
+	inTenant(t, func(t *testing.T, s *tenantScene) {
+		list := newList(t, s.events, func(cfg *revocation.Config) {
+			cfg.MaxTokenLifetime, cfg.Events.Interval, cfg.MaxStaleness = time.Hour, 30*time.Minute, 2*time.Hour
+		})
+		require.NoError(t, list.Ready(t.Context()))
+		pass(11 * time.Minute)
+		s.suspend(t, "alice", true)
+		pass(80 * time.Minute)
+		refused(t, list, s.claims(t, alice))
+	})
+}
