@@ -14,7 +14,8 @@ const (
 )
 
 // unsaved marks entries of the table that Log lacks, or may lack: the latest revocation
-// of each kind. There is no queue, so an outage takes no more memory than the table does.
+// of each kind. There is no queue, so what an outage takes doesn't grow with its length: it
+// is at most a few times what the table takes.
 type unsaved map[mark]Revocation
 
 type mark struct {
@@ -139,6 +140,9 @@ func (l *List) append(ctx context.Context, batch []Revocation) error {
 	defer l.mu.Unlock()
 	for _, r := range batch {
 		l.unsaved.remove(r, l)
+	}
+	if len(l.unsaved) == 0 {
+		l.unsaved = make(unsaved) // a map keeps the memory of what was in it
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package revocation_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,4 +201,40 @@ func TestUnsavedEntriesGo(t *testing.T) {
 		require.Zero(t, list.Stats().Unsaved)
 		require.NoError(t, list.Close())
 	})
+}
+
+// What was stored takes no memory any more, besides the table's 200 bytes an entry.
+func TestMemoryOfWhatIsStored(t *testing.T) {
+	list := newList(t, logged(forgetful{}))
+	require.NoError(t, list.Ready(t.Context()))
+	live := func() (bytes int64) {
+		runtime.GC()
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return int64(stats.HeapAlloc)
+	}
+	const entries = 20_000
+	before := live()
+	func() {
+		all := make([]revocation.Revocation, entries)
+		for i := range all {
+			all[i].Subject = fmt.Sprintf("user%08d", i)
+		}
+		revoke(t, list, all...)
+	}()
+	require.Zero(t, list.Stats().Unsaved)
+	require.Less(t, (live()-before)/entries, int64(200))
+	require.Equal(t, entries, list.Stats().Entries)
+}
+
+// forgetful is a Log that keeps nothing.
+type forgetful struct{}
+
+func (forgetful) Append(context.Context, ...revocation.Revocation) error { return nil }
+
+func (forgetful) Follow(ctx context.Context, _ string, _ func(revocation.Revocation, string), caughtUp func()) error {
+	caughtUp()
+	<-ctx.Done()
+	return ctx.Err()
 }
