@@ -119,18 +119,34 @@ func (l *List) saveAll(ctx context.Context) error {
 	l.mu.Lock()
 	this := l.next
 	l.next = newRound()
-	all := slices.Collect(maps.Values(l.unsaved))
+	all := slices.Collect(maps.Keys(l.unsaved))
 	l.mu.Unlock()
 	defer close(this.done)
-	for batch := range slices.Chunk(all, batchSize) {
-		if this.err = l.append(ctx, batch); this.err != nil {
+	for marks := range slices.Chunk(all, batchSize) {
+		if this.err = l.append(ctx, l.still(marks)); this.err != nil {
 			return this.err
 		}
 	}
 	return nil
 }
 
+// still returns those of these that are unsaved now. After a loss all replicas restore
+// the same, and meanwhile read from Log what the others have stored.
+func (l *List) still(marks []mark) (batch []Revocation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range marks {
+		if r, there := l.unsaved[m]; there {
+			batch = append(batch, r)
+		}
+	}
+	return batch
+}
+
 func (l *List) append(ctx context.Context, batch []Revocation) error {
+	if len(batch) == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
 	if err := l.cfg.Log.Append(ctx, batch...); err != nil {

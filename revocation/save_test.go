@@ -134,6 +134,38 @@ func TestEchoes(t *testing.T) {
 	})
 }
 
+// What others store while a List is storing the same is left to them.
+func TestEchoesWhileSaving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &record{err: errDown}
+		var mass []revocation.Revocation
+		for i := range 2_500 {
+			mass = append(mass, revocation.Revocation{Subject: fmt.Sprint(i), At: time.Now()})
+		}
+		list := newList(t, logged(&echoing{log, mass}))
+		require.ErrorIs(t, list.Revoke(t.Context(), mass...), errDown)
+		log.fail(nil)
+		time.Sleep(10 * time.Second)
+		require.Equal(t, []int{1000}, log.appended)
+		require.Zero(t, list.Stats().Unsaved)
+	})
+}
+
+// After the first Append, an echoing record has the rest from another List as well.
+type echoing struct {
+	*record
+	rest []revocation.Revocation
+}
+
+func (e *echoing) Append(ctx context.Context, revocations ...revocation.Revocation) error {
+	err := e.record.Append(ctx, revocations...)
+	if err == nil {
+		e.change(func() { e.entries, e.rest = append(e.entries, e.rest...), nil })
+		time.Sleep(time.Second) // the List reads it meanwhile
+	}
+	return err
+}
+
 type appendFails struct{ *record }
 
 func (appendFails) Append(context.Context, ...revocation.Revocation) error { return errDown }
