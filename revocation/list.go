@@ -293,7 +293,7 @@ func (l *List) Ready(ctx context.Context) error {
 // Stats are a List's counters since it was made, and what it holds now.
 type Stats struct {
 	Entries      int       // combinations of fields about which something is known
-	Unsaved      int       // revocations that are not in Config.Log yet
+	Unsaved      int       // revocations that are not in Config.Log yet, or that it may have lost: see ErrLogLost
 	Skipped      uint64    // entries of Config.Log and Config.Events that could not be read
 	Revoked      uint64    // times that Check has refused a token as revoked
 	LastCaughtUp time.Time // when all of Config.Log and Config.Events was known; zero: never, or there is neither
@@ -309,7 +309,7 @@ func (l *List) Stats() Stats {
 	defer l.mu.Unlock()
 	stats := Stats{
 		Entries: l.table.Load().used,
-		Unsaved: len(l.unsaved),
+		Unsaved: max(len(l.unsaved), len(l.suspects)), // after a loss, suspects are all that is held
 		Skipped: l.skipped.Load(),
 		Revoked: l.revoked.Load(),
 	}
@@ -346,5 +346,6 @@ func (l *List) Close() error {
 	if l.cfg.Log == nil {
 		return nil
 	}
+	l.restore() // what Log has lost, if it has not been read again yet
 	return l.saveTheRest()
 }

@@ -204,6 +204,28 @@ func TestCloseSavesTheRest(t *testing.T) {
 	})
 }
 
+// Close also saves what Log is known to have lost, though it has not been read again yet.
+func TestCloseRestores(t *testing.T) {
+	for _, err := range []error{nil, errDown} {
+		synctest.Test(t, func(t *testing.T) {
+			log := &record{}
+			list := newList(t, logged(log))
+			revoke(t, list, revocation.Revocation{Subject: "alice"}, revocation.Revocation{Subject: "bob"})
+			synctest.Wait()
+			require.Zero(t, list.Stats().Unsaved)
+			log.change(func() { log.entries, log.lost, log.err = nil, true, err })
+			synctest.Wait()
+			require.Equal(t, 2, list.Stats().Unsaved)
+			if err != nil {
+				require.ErrorContains(t, list.Close(), "revocation: 2 revocations are not in the log, and lost: ")
+				return
+			}
+			require.NoError(t, list.Close())
+			require.Len(t, log.all(), 2)
+		})
+	}
+}
+
 func TestCloseNamesWhatIsLost(t *testing.T) {
 	for _, log := range []*record{{err: errDown}, {deaf: true}} {
 		synctest.Test(t, func(t *testing.T) {
