@@ -39,7 +39,7 @@
 //
 // A server that is restarted without its last second, or a replica that lagged behind
 // and is promoted, has lost entries. A [Log] notices when the entry that it read last is
-// not there any more, or one that it has appended does not come back. It looks every
+// not there any more or says something else, or one that it has appended does not come back. It looks every
 // second. The Lists then append again what they hold and the stream does not. All
 // commands go to the primary, even if SendToReplicas sends those that only read to replicas.
 //

@@ -49,13 +49,15 @@ type Log struct {
 	key    string
 
 	mu      sync.Mutex
-	unread  map[string]bool // the last id of each Append, until Follow has read that far
-	failure error           // of the latest trim
+	unread  map[string]string // the last entry of each Append by its id, until Follow has read that far
+	lastID  string            // of the entry that Follow handed over last, and what it says
+	last    string
+	failure error // of the latest trim
 }
 
 // New makes a Log. It does not connect yet. Set Retention and Logger before the Log is used.
 func New(client valkey.Client, key string) *Log {
-	return &Log{client: client, key: key, unread: make(map[string]bool)}
+	return &Log{client: client, key: key, unread: make(map[string]string)}
 }
 
 // Keeps returns how long an entry certainly stays: Retention or its default.
@@ -74,9 +76,10 @@ func (l *Log) Append(ctx context.Context, revocations ...revocation.Revocation) 
 		return nil
 	}
 	commands := make([]valkey.Completed, len(revocations))
+	var text string
 	for i, r := range revocations {
-		text, err := encode(r)
-		if err != nil {
+		var err error
+		if text, err = encode(r); err != nil {
 			return fmt.Errorf("valkeylog: revocation %d: %w", i, err)
 		}
 		commands[i] = l.command("XADD", "*", field, text)
@@ -87,7 +90,7 @@ func (l *Log) Append(ctx context.Context, revocations ...revocation.Revocation) 
 	}
 	l.mu.Lock()
 	if len(l.unread) < maxUnread {
-		l.unread[last] = true
+		l.unread[last] = text
 	}
 	l.mu.Unlock()
 	l.trim(ctx, last)
@@ -142,9 +145,7 @@ func (l *Log) Follow(ctx context.Context, cursor string, handle func(revocation.
 
 func (l *Log) follow(ctx context.Context, cursor string, handle func(revocation.Revocation, string), caughtUp func()) error {
 	for wait := false; ; {
-		l.mu.Lock()
-		must := slices.Collect(maps.Keys(l.unread))
-		l.mu.Unlock()
+		must := l.stored(cursor)
 		entries, err := l.read(ctx, cursor, wait)
 		if err != nil {
 			return err
@@ -153,7 +154,7 @@ func (l *Log) follow(ctx context.Context, cursor string, handle func(revocation.
 		// read is handed over. While it is there, all up to it is there: a server loses
 		// what is newest, or all. The client connects again on its own, and the stream
 		// may have been lost and be written again since, with later ids.
-		there, err := l.have(ctx, cursor, must)
+		there, err := l.have(ctx, must)
 		if err != nil {
 			return err
 		}
@@ -166,6 +167,9 @@ func (l *Log) follow(ctx context.Context, cursor string, handle func(revocation.
 		}
 		for _, e := range entries {
 			cursor = e.ID
+			l.mu.Lock()
+			l.lastID, l.last = cursor, e.FieldValues[field]
+			l.mu.Unlock()
 			handle(decode(e.FieldValues[field]), cursor)
 		}
 		if wait {
@@ -188,29 +192,48 @@ func (l *Log) read(ctx context.Context, cursor string, wait bool) ([]valkey.XRan
 	return streams[l.key], err
 }
 
-// have reports whether the entries at cursor, if there is one, and at these ids are there.
-func (l *Log) have(ctx context.Context, cursor string, ids []string) (bool, error) {
-	if cursor != "" {
-		ids = append(ids, cursor)
+// stored returns by their ids the entries that the stream has to have: that at cursor,
+// and those of Append that were not read yet. What one says is "" if that is not known.
+func (l *Log) stored(cursor string) map[string]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	must := maps.Clone(l.unread)
+	if _, there := must[cursor]; cursor != "" && !there {
+		must[cursor] = ""
+		if cursor == l.lastID {
+			must[cursor] = l.last
+		}
 	}
+	return must
+}
+
+// have reports whether the stream has these. Their ids are not enough: while the server's
+// clock is behind its newest entry, as after a failover between clocks that differ, it
+// counts on from there, and gives the ids of lost entries to others.
+func (l *Log) have(ctx context.Context, must map[string]string) (bool, error) {
+	ids := slices.Collect(maps.Keys(must))
 	commands := make([]valkey.Completed, len(ids))
 	for i, id := range ids {
 		commands[i] = l.command("XRANGE", id, id)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for _, result := range l.client.DoMulti(ctx, commands...) {
-		if entries, err := result.AsXRange(); err != nil || len(entries) == 0 {
+	for i, result := range l.client.DoMulti(ctx, commands...) {
+		entries, err := result.AsXRange()
+		if err != nil || len(entries) == 0 {
 			return false, err
+		}
+		if text := must[ids[i]]; text != "" && text != entries[0].FieldValues[field] {
+			return false, nil
 		}
 	}
 	return true, nil
 }
 
-func (l *Log) forget(ids []string) {
+func (l *Log) forget(must map[string]string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, id := range ids {
+	for id := range must {
 		delete(l.unread, id)
 	}
 }

@@ -157,6 +157,38 @@ func TestLosses(t *testing.T) {
 	}
 }
 
+// While a server's clock is behind its newest entry, it counts on from that one's id. So
+// what is written after a loss has the ids of what was lost.
+func TestLossOfIDsThatComeAgain(t *testing.T) {
+	for _, read := range []bool{true, false} {
+		t.Run(fmt.Sprint("read=", read), func(t *testing.T) {
+			s := newServer(t)
+			ahead := idAt(s.now(t).Add(time.Hour), 0)
+			s.add(t, ahead, `{"v":1,"kind":"cut","sub":"ahead","at":1800000000000}`)
+			log := newLog(t, s.Address)
+			f := follow(t, log, "")
+			cursor := f.last(t, "ahead")
+			if read {
+				appendTo(t, log, cut("lost"))
+				cursor = f.last(t, "ahead", "lost")
+			}
+			f.end()
+			require.ErrorIs(t, f.ended(t), context.Canceled)
+			if !read {
+				appendTo(t, log, cut("lost"))
+			}
+			lost := s.entries(t)[1].ID
+			s.loseLast(t, 1)
+			appendTo(t, newLog(t, s.Address), cut("new"))
+			require.Equal(t, lost, s.entries(t)[1].ID)
+			f = follow(t, log, cursor)
+			require.ErrorIs(t, f.ended(t), revocation.ErrLogLost)
+			require.Empty(t, f.subjects())
+			follow(t, log, "").last(t, "ahead", "new")
+		})
+	}
+}
+
 // What was acknowledged, and lost before it was read, is noticed by the Log that has
 // appended it: also if the stream has been written since.
 func TestLossOfWhatWasNotReadYet(t *testing.T) {
