@@ -116,6 +116,7 @@ type Proxy struct {
 	conns    map[*net.TCPConn]bool // those of clients
 	swallows bool
 	refuses  bool
+	server   string // where new connections go
 }
 
 // NewProxy makes a link that works.
@@ -123,7 +124,7 @@ func NewProxy(t testing.TB, s *Server) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	p := &Proxy{Address: listener.Addr().String(), conns: make(map[*net.TCPConn]bool)}
+	p := &Proxy{Address: listener.Addr().String(), conns: make(map[*net.TCPConn]bool), server: s.Address}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -132,14 +133,14 @@ func NewProxy(t testing.TB, s *Server) *Proxy {
 				return
 			}
 			p.mu.Lock()
-			refuses := p.refuses
+			refuses, server := p.refuses, p.server
 			p.conns[conn.(*net.TCPConn)] = true
 			p.mu.Unlock()
 			if refuses {
 				p.Reset()
 				continue
 			}
-			running.Go(func() { p.link(conn, s.Address) })
+			running.Go(func() { p.link(conn, server) })
 		}
 	})
 	t.Cleanup(func() {
@@ -178,6 +179,13 @@ func (p *Proxy) link(client net.Conn, address string) {
 			}
 		}
 	}
+}
+
+// Lead leads new connections to another server.
+func (p *Proxy) Lead(to *Server) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.server = to.Address
 }
 
 // Swallow says whether answers get lost.

@@ -23,6 +23,9 @@
 //   - maxmemory-policy noeviction. The allkeys policies may drop the key.
 //   - One key for each Logto tenant, and never two tenants on one key: ids of users are
 //     only unique within their tenant.
+//   - replica-serve-stale-data no, where there are replicas. A former primary whose link is
+//     down goes on answering reads, and a List that is still connected to it takes itself
+//     for up to date.
 //   - Anyone who may write the key can revoke tokens, and take revocations back. Give
 //     the key to a user of its own, and use TLS.
 //   - Only the server's clock decides what is old. If it jumps ahead by days, the next

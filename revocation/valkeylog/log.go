@@ -103,6 +103,11 @@ func (l *Log) add(ctx context.Context, commands []valkey.Completed) (last string
 	defer cancel()
 	for _, result := range l.client.DoMulti(ctx, commands...) {
 		if last, err = result.ToString(); err != nil {
+			if strings.HasPrefix(err.Error(), "READONLY") {
+				// The server is a replica now: behind the same address, another connection
+				// may lead to the primary.
+				_ = l.do(ctx, l.command("QUIT"))
+			}
 			return "", err
 		}
 	}

@@ -544,6 +544,20 @@ func TestReadReplica(t *testing.T) {
 	users.refused(t, writer, map[int]bool{1: true})
 }
 
+// After a failover behind one address, a connection to the former primary stays, which is
+// a replica now.
+func TestFormerPrimary(t *testing.T) {
+	former, primary := newServer(t), newServer(t)
+	p := valkeytest.NewProxy(t, former.Server)
+	log := newLog(t, p.Address)
+	appendTo(t, log, cut("a"))
+	former.do(t, "REPLICAOF", "127.0.0.1", "1")
+	require.ErrorContains(t, log.Append(t.Context(), cut("b")), "READONLY")
+	p.Lead(primary.Server)
+	require.Eventually(t, func() bool { return log.Append(t.Context(), cut("b")) == nil }, patient, often)
+	require.Len(t, primary.entries(t), 1)
+}
+
 // Redis Cluster: the client finds the server that has the key.
 func TestCluster(t *testing.T) {
 	s := newServer(t, "--cluster-enabled", "yes")
