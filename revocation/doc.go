@@ -31,5 +31,6 @@
 // user's tokens that are bound to the organization end; plain tokens don't, see
 // OrganizationScopes in [logtoguard.Config]. A token that was issued later in the
 // second of its revocation is refused too, until the client asks for another: an
-// application that calls by package m2m gets no error from that.
+// application that calls by package m2m gets no error from that, unless the clock of the
+// process that revoked is ahead of Logto's.
 package revocation

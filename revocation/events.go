@@ -19,6 +19,7 @@ import (
 
 	"github.com/logtoguard/logtoguard/internal/endpoint"
 	"github.com/logtoguard/logtoguard/internal/strict"
+	"github.com/logtoguard/logtoguard/m2m"
 )
 
 // EventLog reads a webhook's log at Logto's Management API (Logto 1.40 or newer). The
@@ -48,10 +49,13 @@ type EventLog struct {
 const (
 	defaultInterval = 5 * time.Second
 	lookInterval    = time.Minute
-	apiTimeout      = 10 * time.Second
-	maxPage         = 64 << 20
-	pageSize        = 100 // Logto's largest
-	maxUserID       = 64
+	// remembered is how much longer a user's block is kept where it can be asked whether
+	// it should go on: Events may have been out of order when it ended.
+	remembered = 7 * 24 * time.Hour
+	apiTimeout = 10 * time.Second
+	maxPage    = 64 << 20
+	pageSize   = 100 // Logto's largest
+	maxUserID  = 64
 
 	// overlap is how far back each reading starts. A row is written when Logto has
 	// tried to deliver the event, for which it takes up to 10 s, and rows of the same
@@ -62,8 +66,8 @@ const (
 var (
 	// errHook is found in the error about a webhook that can't tell everything.
 	errHook = errors.New("its events are missing here")
-	// errDenied is found in the error about an answer of 401 or 403.
-	errDenied = errors.New("is EventLog.Client of package m2m, for ManagementResource and the scope all, and its application allowed that?")
+	// errDenied is found in the error about a refusal of Logto's, such as 401 and 403.
+	errDenied = errors.New("EventLog.Client must be package m2m's, for ManagementResource and the scope all, and its application must have a role with that")
 )
 
 // validate returns all faults, and fills in the defaults.
@@ -96,7 +100,7 @@ type eventReader struct {
 	seen   map[string]int64 // createdAt of the rows from newest less overlap on, by their ID
 }
 
-// read is that of a source.
+// read is what the source of Config.Events does.
 func (e *eventReader) read(ctx context.Context, caughtUp func()) error {
 	e.looked = time.Time{}
 	ticker := time.NewTicker(e.Interval)
@@ -140,7 +144,7 @@ func (e *eventReader) lookAtHook(ctx context.Context) error {
 	if !hook.Enabled {
 		return fmt.Errorf("the webhook is disabled at Logto: %w", errHook)
 	}
-	for _, name := range slices.Sorted(maps.Keys(readers)) { // the same one each time, or each would be logged
+	for _, name := range slices.Sorted(maps.Keys(parsers)) { // the same one each time, or each would be logged
 		if !slices.Contains(hook.Events, name) {
 			return fmt.Errorf("the webhook is not set to the event %s at Logto: %w", name, errHook)
 		}
@@ -166,7 +170,7 @@ func (e *eventReader) readNew(ctx context.Context) error {
 	if e.newest != 0 {
 		start = e.newest - overlap.Milliseconds()
 	}
-	newest, seen := e.newest, make(map[string]int64)
+	newest, seen, skipped := e.newest, make(map[string]int64), 0
 	for page := 1; ; page++ {
 		var rows []row
 		_, err := e.get(ctx, "/api/hooks/"+url.PathEscape(e.HookID)+"/recent-logs", url.Values{
@@ -185,9 +189,14 @@ func (e *eventReader) readNew(ctx context.Context) error {
 			if r.CreatedAt >= newest-overlap.Milliseconds() {
 				seen[r.ID] = r.CreatedAt
 			}
-			if _, known := e.seen[r.ID]; !known {
-				revocations = append(revocations, e.revocationsOf(r)...)
+			if _, known := e.seen[r.ID]; known {
+				continue
 			}
+			of, err := revocationsOf(r.Payload.HookRequest.Body)
+			if err != nil {
+				skipped++
+			}
+			revocations = append(revocations, e.list.timely(of)...)
 		}
 		if err := e.list.take(ctx, sourceEvents, revocations...); err != nil {
 			return err
@@ -197,21 +206,16 @@ func (e *eventReader) readNew(ctx context.Context) error {
 		}
 	}
 	e.newest, e.seen = newest, seen
+	for range skipped {
+		e.list.skip()
+	}
 	return nil
 }
 
-func (e *eventReader) revocationsOf(r row) []Revocation {
-	revocations, err := revocationsOf(r.Payload.HookRequest.Body)
-	if err != nil {
-		e.list.skip()
-	}
-	return e.list.timely(revocations)
-}
-
-// renewBlocks asks Logto for the users whose block is in its last quarter. A suspended
-// user's personal access token still buys new tokens (Logto 1.42), so the block must not
-// end before the suspension does. Of a user who isn't suspended any more the event got
-// lost.
+// renewBlocks asks Logto for the users whose block is in its last quarter, or over. A
+// suspended user's personal access token still buys new tokens (Logto 1.42), so the block
+// must not end before the suspension does. Of a user who isn't suspended any more the
+// event got lost.
 func (e *eventReader) renewBlocks(ctx context.Context) error {
 	l := e.list
 	for users := range slices.Chunk(l.blockedUsers(max(l.cfg.MaxTokenLifetime/4, grace, 2*e.Interval)), pageSize) {
@@ -248,12 +252,11 @@ func (e *eventReader) renewBlocks(ctx context.Context) error {
 	return nil
 }
 
-// blockedUsers are those whose block ends before long.
-func (l *List) blockedUsers(before time.Duration) (users []string) {
-	now := l.now().UnixMilli()
+// blockedUsers are those whose block has at most this time left.
+func (l *List) blockedUsers(left time.Duration) (users []string) {
+	latest := l.now().Add(left).UnixMilli()
 	for e := range l.table.Load().all {
-		left := l.end(e.block) - now
-		if e.fields.set() == 1<<subject && e.blocks() && 0 < left && left <= before.Milliseconds() && isUserID(e.fields[subject]) {
+		if e.fields.set() == 1<<subject && e.blocks() && l.end(e.block) <= latest && isUserID(e.fields[subject]) {
 			users = append(users, e.fields[subject])
 		}
 	}
@@ -279,6 +282,9 @@ func (e *eventReader) get(ctx context.Context, path string, query url.Values, v 
 	if err != nil {
 		if failed := (*url.Error)(nil); errors.As(err, &failed) {
 			err = failed.Err // without the address, which has users in it
+		}
+		if refused := (*m2m.Error)(nil); errors.As(err, &refused) && refused.Status/100 == 4 && refused.Status != http.StatusTooManyRequests {
+			err = fmt.Errorf("%w: %w", err, errDenied) // a wrong secret, say
 		}
 		return 0, fmt.Errorf("GET %s: %w", path, err)
 	}

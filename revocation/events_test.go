@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -356,8 +357,8 @@ func TestEventLogErrors(t *testing.T) {
 		want   string
 	}{
 		{"out of reach", 0, "", "WARN", errDown.Error()},
-		{"401", 401, "{}", "ERROR", "401: is EventLog.Client of package m2m"},
-		{"403", 403, "{}", "ERROR", "403: is EventLog.Client of package m2m"},
+		{"401", 401, "{}", "ERROR", "401: EventLog.Client must be package m2m's"},
+		{"403", 403, "{}", "ERROR", "403: EventLog.Client must be package m2m's"},
 		{"500", 500, "{}", "WARN", "GET /api/hooks/a%2Fb/recent-logs: 500"},
 		{"not JSON", 200, "<html>", "WARN", "the answer is not what Logto answers"},
 		{"cut off", 200, `[{"id":"x"`, "WARN", "the answer is not what Logto answers"},
@@ -390,6 +391,99 @@ func TestEventLogErrors(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A clock that jumps ahead for some minutes must not make a List forget.
+func TestClockThatIsAheadForAWhile(t *testing.T) {
+	inTenant(t, func(t *testing.T, s *tenantScene) {
+		var off atomic.Int64
+		list := newList(t, logged(&record{}), func(cfg *revocation.Config) {
+			cfg.Now = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
+		})
+		require.NoError(t, list.Ready(t.Context()))
+		revoke(t, list, revocation.Revocation{Subject: "alice", Kind: revocation.Block})
+		off.Store(int64(48 * time.Hour))
+		pass(3 * time.Minute)
+		off.Store(0)
+		pass(3 * time.Minute)
+		refused(t, list, s.claims(t, alice))
+	})
+}
+
+// A relay that was down while a block was to be renewed.
+func TestRelayThatWasDownForSomeHours(t *testing.T) {
+	inTenant(t, func(t *testing.T, s *tenantScene) {
+		log := &record{}
+		rarely := func(cfg *revocation.Config) { cfg.Events.Interval, cfg.MaxStaleness = 10*time.Minute, time.Hour }
+		relay, replica := newList(t, s.events, rarely, logged(log)), newList(t, logged(log))
+		require.NoError(t, relay.Ready(t.Context()))
+		s.suspend(t, "alice", true)
+		pass(17 * time.Hour)
+		require.NoError(t, relay.Close())
+		pass(8 * time.Hour)
+		relay = newList(t, s.events, rarely, logged(log))
+		require.NoError(t, relay.Ready(t.Context()))
+		pass(5 * time.Minute)
+		refused(t, replica, s.claims(t, alice))
+	})
+}
+
+// A wrong secret is a 401 of Logto's, and waiting doesn't help.
+func TestWrongSecretIsAnError(t *testing.T) {
+	inTenant(t, func(t *testing.T, s *tenantScene) {
+		var journal guardtest.Journal
+		client, err := m2m.New(m2m.Config{
+			Endpoint: s.Logto.Endpoint(), AppID: "relay", AppSecret: "wrong", Resource: m2m.ManagementResource("default"),
+			Scopes: []string{"all"}, HTTPClient: s.Client, Logger: slog.New(slog.DiscardHandler),
+		})
+		require.NoError(t, err)
+		newList(t, journaled(&journal), func(cfg *revocation.Config) {
+			cfg.Events = &revocation.EventLog{Endpoint: s.Logto.Endpoint(), HookID: "hook", Client: client.HTTPClient()}
+		})
+		pass(time.Hour)
+		require.Len(t, journal.With("level=ERROR"), 1, journal.String())
+	})
+}
+
+// Of several servers of Logto, one is down.
+func TestDeniedNowAndThenIsOneLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var journal guardtest.Journal
+		n := 0
+		a := &api{answer: func(url.URL) (int, string) {
+			n++
+			return []int{403, 500}[n%2], ""
+		}}
+		newList(t, a.events, journaled(&journal))
+		pass(time.Hour)
+		require.Len(t, journal.With("level=ERROR"), 1)
+	})
+}
+
+// A row that can't be read counts once, though the page after it can't be had.
+func TestSkippedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rows := []string{logRow("garbage", time.Now(), `{"event":"User.Deleted"}`)}
+		for i := range 99 {
+			rows = append(rows, logRow(fmt.Sprint("r", i), time.Now(), `{"event":"User.Created"}`))
+		}
+		failures := 0
+		a := &api{answer: func(u url.URL) (int, string) {
+			switch u.Query().Get("page") {
+			case "":
+				return 200, goodHook
+			case "1":
+				return 200, "[" + strings.Join(rows, ",") + "]"
+			}
+			if failures++; failures > 10 {
+				return 200, "[]"
+			}
+			return 500, ""
+		}}
+		list := newList(t, a.events)
+		pass(time.Hour)
+		require.EqualValues(t, 1, list.Stats().Skipped)
+	})
 }
 
 func expired(t *testing.T) context.Context {

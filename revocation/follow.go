@@ -26,6 +26,7 @@ type source struct {
 
 	caughtUp atomic.Int64 // when it last had, in Unix milliseconds; 0: never
 	failure  error        // why it is not being read now. List.mu must be held
+	outage   outage       // only its goroutine uses it
 }
 
 // current reports whether all sources have been caught up with, and lately enough.
@@ -74,12 +75,11 @@ func (l *List) follow(s *source) {
 // works again.
 func (l *List) report(s *source, err error) {
 	l.mu.Lock()
-	before := s.failure
 	s.failure = err
 	close(l.news)
 	l.news = make(chan struct{})
 	l.mu.Unlock()
-	l.journal.turn(before, err, "following the "+s.name)
+	l.journal.turn(&s.outage, err, "following the "+s.name)
 }
 
 // followLog is the source that Config.Log is.

@@ -80,22 +80,34 @@ func (j *journal) close() {
 	j.tellLeft()
 }
 
-// turn logs when something starts to fail, and when it works again.
-func (j *journal) turn(before, now error, what string) {
-	switch {
-	case errors.Is(now, errDenied) || errors.Is(now, errHook): // no waiting mends that
-		if before == nil || before.Error() != now.Error() {
-			j.logger.Error("revocation: "+what+" failed", "error", safetext.Text(now.Error()))
-		}
-	case before == nil && now != nil:
-		j.logger.Warn("revocation: "+what+" failed: trying again", "error", safetext.Text(now.Error()))
-	case before != nil && now == nil:
-		j.logger.Warn("revocation: " + what + " works again")
-	}
+// An outage is what was logged of something that fails.
+type outage struct {
+	failed bool
+	denied string // for what somebody is needed
 }
 
-// tooLong logs that tokens live longer than revocations are kept.
-func (j *journal) tooLong(most time.Duration) {
+// turn logs when something starts to fail, and when it works again.
+func (j *journal) turn(o *outage, err error, what string) {
+	switch {
+	case err == nil:
+		if o.failed {
+			j.logger.Warn("revocation: " + what + " works again")
+		}
+		*o = outage{}
+		return
+	case errors.Is(err, errDenied) || errors.Is(err, errHook): // waiting doesn't help
+		if denied := err.Error(); denied != o.denied {
+			o.denied = denied
+			j.logger.Error("revocation: "+what+" failed", "error", safetext.Text(denied))
+		}
+	case !o.failed:
+		j.logger.Warn("revocation: "+what+" failed: trying again", "error", safetext.Text(err.Error()))
+	}
+	o.failed = true
+}
+
+// lifetimeExceeded logs that tokens live longer than revocations are kept.
+func (j *journal) lifetimeExceeded(most time.Duration) {
 	if j.lifetime.isDue() {
 		j.logger.Error("revocation: tokens are refused because they live longer than MaxTokenLifetime: "+
 			"set it to the longest lifetime of the tenant's access tokens", "MaxTokenLifetime", most)

@@ -46,7 +46,11 @@ type List struct {
 
 	mu     sync.Mutex
 	closed bool
-	news   chan struct{} // is closed when a source has caught up, or failed
+	// horizon is the time up to which entries go, in Unix milliseconds. It follows the
+	// clock, but not faster than twice the real time: a clock that is far ahead for some
+	// minutes must not make the List forget.
+	horizon int64
+	news    chan struct{} // is closed when a source has caught up, or failed
 	// unsaved is what of the table is not in Log yet; suspects, what may not be there
 	// any more: see ErrLogLost.
 	unsaved, suspects unsaved
@@ -71,6 +75,7 @@ func New(cfg Config) (*List, error) {
 		next:    newRound(),
 	}
 	l.made = l.now()
+	l.horizon = l.made.UnixMilli()
 	l.journal.logger, l.journal.now = cfg.Logger, l.now
 	l.table.Store(newTable(0))
 	l.ctx, l.stop = context.WithCancel(context.Background())
@@ -104,7 +109,7 @@ func (l *List) Check(_ context.Context, c *logtoguard.Claims) error {
 		return &logtoguard.Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Reason: "revocation", RetryAfter: time.Second,
 			Description: "whether the token was revoked is not known at the moment"}
 	case c.ExpiresAt().Sub(c.IssuedAt()) > l.cfg.MaxTokenLifetime:
-		l.journal.tooLong(l.cfg.MaxTokenLifetime)
+		l.journal.lifetimeExceeded(l.cfg.MaxTokenLifetime)
 		return &logtoguard.Error{Status: http.StatusUnauthorized, Code: "invalid_token", Reason: "lifetime",
 			Description: "the token lives longer than is accepted here"}
 	case l.ends(c):
@@ -218,11 +223,11 @@ func (l *List) join(r Revocation) (Revocation, bool) {
 	r.At = fromMillis(at)
 	ends := l.endOf(r)
 	joined, changed := e.join(r.Kind, at, ends)
-	if !changed || ends <= now {
+	if !changed || ends <= l.horizon {
 		return r, false
 	}
 	if t.full() {
-		t = t.copy(now)
+		t = t.copy(l.horizon)
 		defer l.table.Store(t)
 	}
 	t.put(&joined)
@@ -232,6 +237,9 @@ func (l *List) join(r Revocation) (Revocation, bool) {
 // endOf is when nothing depends on the revocation any more, in milliseconds.
 func (l *List) endOf(r Revocation) int64 {
 	end := l.end(r.At.UnixMilli())
+	if l.cfg.Events != nil && r.Kind == Block && r.fields().set() == 1<<subject {
+		end += remembered.Milliseconds() // it has no effect any more, but see renewBlocks
+	}
 	if !r.Expires.IsZero() {
 		end = min(end, r.Expires.Add(grace).UnixMilli())
 	}
@@ -249,15 +257,16 @@ func (l *List) sweep() {
 		case <-ticker.C:
 		}
 		l.mu.Lock()
-		now, t := l.now().UnixMilli(), l.table.Load()
+		l.horizon = min(l.now().UnixMilli(), l.horizon+2*sweepInterval.Milliseconds())
+		t := l.table.Load()
 		for e := range t.all {
-			if e.ends <= now {
-				l.table.Store(t.copy(now))
+			if e.ends <= l.horizon {
+				l.table.Store(t.copy(l.horizon))
 				break
 			}
 		}
 		for key, r := range l.unsaved {
-			if l.endOf(r) <= now {
+			if l.endOf(r) <= l.horizon {
 				delete(l.unsaved, key)
 			}
 		}

@@ -16,15 +16,15 @@ const (
 // unsaved marks entries of the table that Log lacks, or may lack: the latest revocation
 // of each kind. There is no queue, so what an outage takes doesn't grow with its length: it
 // is at most a few times what the table takes.
-type unsaved map[mark]Revocation
+type unsaved map[saveKey]Revocation
 
-type mark struct {
+type saveKey struct {
 	fields fields
 	kind   Kind
 }
 
 func (u unsaved) add(r Revocation) {
-	m := mark{r.fields(), r.Kind}
+	m := saveKey{r.fields(), r.Kind}
 	old, there := u[m]
 	if there && old.At.After(r.At) {
 		r.At, r.Reason = old.At, old.Reason
@@ -40,7 +40,7 @@ func (u unsaved) add(r Revocation) {
 
 // remove takes away what r, which is in Log, says as well.
 func (u unsaved) remove(r Revocation, l *List) {
-	m := mark{r.fields(), r.Kind}
+	m := saveKey{r.fields(), r.Kind}
 	if old, there := u[m]; there && l.endOf(old) <= l.endOf(r) { // the later of a kind, and of a token's ends
 		delete(u, m)
 	}
@@ -50,7 +50,7 @@ func (u unsaved) remove(r Revocation, l *List) {
 // not in Log yet.
 func (u unsaved) holds(revocations []Revocation) bool {
 	return slices.ContainsFunc(revocations, func(r Revocation) bool {
-		_, there := u[mark{r.fields(), r.Kind}]
+		_, there := u[saveKey{r.fields(), r.Kind}]
 		return there
 	})
 }
@@ -90,7 +90,7 @@ func (l *List) await(ctx context.Context, r *round, revocations []Revocation) er
 
 // save stores in Log what is not there yet, until the List is closed.
 func (l *List) save() {
-	var failure error
+	var outage outage
 	for {
 		select {
 		case <-l.saves:
@@ -99,12 +99,12 @@ func (l *List) save() {
 		}
 		pause := backOff{longest: maxPause}
 		for {
-			before := failure
-			if failure = l.saveAll(l.ctx); l.ctx.Err() != nil {
+			err := l.saveAll(l.ctx)
+			if l.ctx.Err() != nil {
 				return
 			}
-			l.journal.turn(before, failure, "appending to the log")
-			if failure == nil {
+			l.journal.turn(&outage, err, "appending to the log")
+			if err == nil {
 				break
 			}
 			if !pause.wait(l.ctx) {
@@ -132,7 +132,7 @@ func (l *List) saveAll(ctx context.Context) error {
 
 // still returns those of these that are unsaved now. After a loss all replicas restore
 // the same, and meanwhile read from Log what the others have stored.
-func (l *List) still(marks []mark) (batch []Revocation) {
+func (l *List) still(marks []saveKey) (batch []Revocation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, m := range marks {

@@ -146,6 +146,7 @@ func TestEchoesWhileSaving(t *testing.T) {
 		require.ErrorIs(t, list.Revoke(t.Context(), mass...), errDown)
 		log.fail(nil)
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		require.Equal(t, []int{1000}, log.appended)
 		require.Zero(t, list.Stats().Unsaved)
 	})

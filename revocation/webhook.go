@@ -21,11 +21,11 @@ const (
 	maxID           = 256
 	webhookPatience = 2 * time.Second // Logto hangs up after 10 s
 	// Logto cuts lists at this length, without a mark.
-	cutOff = 5000
+	maxListed = 5000
 )
 
 const (
-	noSignature = "there has to be one signature of 64 hex digits, and a signing key for it here"
+	noSignature = "the request must have one signature of 64 hex digits, and this server a signing key"
 	tooLong     = "the body is longer than 1 MiB"
 )
 
@@ -123,7 +123,7 @@ type event struct {
 	RemovedApplicationIDs jsontext.Value `json:"removedApplicationIds"`
 }
 
-var readers = map[string]func(*event) ([]Revocation, error){
+var parsers = map[string]func(*event) ([]Revocation, error){
 	"User.SuspensionStatus.Updated":   (*event).suspension,
 	"User.Deleted":                    (*event).userDeleted,
 	"Organization.Membership.Updated": (*event).membership,
@@ -150,7 +150,7 @@ func revocationsOf(body []byte) ([]Revocation, error) {
 	if _ = json.Unmarshal(e.Path, &path); strings.HasPrefix(path, "/fake-path") {
 		return nil, nil // Logto tests the webhook, with ids that it has made up
 	}
-	read := readers[e.Name]
+	read := parsers[e.Name]
 	if read == nil {
 		return nil, nil
 	}
@@ -186,7 +186,7 @@ func (e *event) suspension() ([]Revocation, error) {
 	if r.Subject, err = id(data.ID); err != nil {
 		return nil, err
 	}
-	if data.UpdatedAt != nil {
+	if data.UpdatedAt != nil && data.UpdatedAt.Kind() != 'n' {
 		r.At, err = instant(data.UpdatedAt)
 	}
 	return []Revocation{r}, err
@@ -216,7 +216,7 @@ func (e *event) membership() ([]Revocation, error) {
 		if list != nil && json.Unmarshal(list, &members) != nil {
 			return nil, errNoID
 		}
-		if len(members) >= cutOff {
+		if len(members) >= maxListed {
 			return []Revocation{{OrganizationID: organization}}, nil
 		}
 		for _, member := range members {

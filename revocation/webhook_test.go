@@ -220,7 +220,7 @@ func TestEvents(t *testing.T) {
 		{"not said whether suspended", `{"event":"User.SuspensionStatus.Updated","createdAt":"` + now + `","data":{"id":"alice"}}`, 400, nothing},
 		{"a text, whether suspended", `{"event":"User.SuspensionStatus.Updated","createdAt":"` + now + `","data":{"id":"alice","isSuspended":"true"}}`, 400, nothing},
 		{"updatedAt is no time", `{"event":"User.SuspensionStatus.Updated","createdAt":"` + now + `","data":{"id":"alice","isSuspended":true,"updatedAt":"soon"}}`, 400, nothing},
-		{"updatedAt is null", `{"event":"User.SuspensionStatus.Updated","createdAt":"` + now + `","data":{"id":"alice","isSuspended":true,"updatedAt":null}}`, 400, nothing},
+		{"updatedAt is null", `{"event":"User.SuspensionStatus.Updated","createdAt":"` + now + `","data":{"id":"alice","isSuspended":true,"updatedAt":null}}`, 204, aliceAcme | alicePlain | aliceOther | renewed},
 		{"updatedAt beyond all years", `{"event":"User.SuspensionStatus.Updated","createdAt":"` + now + `","data":{"id":"alice","isSuspended":true,"updatedAt":9223372036854775807}}`, 400, nothing},
 		{"no createdAt", `{"event":"User.Deleted","data":{"id":"alice"}}`, 400, nothing},
 		{"createdAt is no time", `{"event":"User.Deleted","createdAt":"yesterday","data":{"id":"alice"}}`, 400, nothing},
