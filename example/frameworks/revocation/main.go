@@ -7,7 +7,9 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"log"
+	"net"
 	"net/http"
 	"os"
 
@@ -44,10 +46,9 @@ func main() {
 	if err != nil {
 		log.Fatalf("set LOGTO_SIGNING_KEY: %v", err)
 	}
-	shop.Run(logtoguard.Config{Check: list.Check}, shop.HTTP(func(guard *logtoguard.Guard) http.Handler {
-		return routes(guard, list)
-	}))
-	if err := list.Close(); err != nil { // what could not be stored is lost
-		log.Print(err)
-	}
+	serve := shop.HTTP(func(guard *logtoguard.Guard) http.Handler { return routes(guard, list) })
+	shop.Run(logtoguard.Config{Check: list.Check}, func(guard *logtoguard.Guard, listener net.Listener) error {
+		err := serve(guard, listener)
+		return errors.Join(err, list.Close()) // what could not be stored is lost
+	})
 }
