@@ -35,7 +35,7 @@ type credential struct {
 	*grant
 	kind            string
 	issued, expires time.Time
-	used            bool // guarded by Server.mu; once is often enough for a code, and for a refresh token in whose place another came
+	used            time.Time // a code, or last a refresh token in whose place another came; guarded by Server.mu
 
 	redirectURI, challenge string   // of a code
 	granted                []string // scopes of an access token

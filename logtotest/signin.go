@@ -13,6 +13,9 @@ import (
 const (
 	codeLifetime    = time.Minute
 	refreshLifetime = 14 * 24 * time.Hour
+
+	// A refresh token works this long after another came in its place, as clients ask for several tokens at once.
+	reuseInterval = 3 * time.Second
 )
 
 // grantTo is what a user grants to an application by signing in: what it asks for, and the user holds.
@@ -83,13 +86,13 @@ func (s *Server) useCode(client string, form url.Values) *grant {
 	switch {
 	case code == nil || code.client != client || code.redirectURI != form.Get("redirect_uri") || !code.provenBy(form.Get("code_verifier")):
 		return nil
-	case code.used:
+	case !code.used.IsZero():
 		code.ended = true
 		return nil
 	case s.directory.users[code.user] == nil:
 		return nil
 	}
-	code.used = true
+	code.used = now
 	return code.grant
 }
 
@@ -136,7 +139,7 @@ func (s *Server) refresh(client Application, form url.Values) (tokenResponse, *o
 	return s.userTokens(g, request, value), nil
 }
 
-// grantOf is the grant of a refresh token, or nil. One that comes again after it was replaced may have been stolen: all
+// grantOf is the grant of a refresh token, or nil. One that comes again later than that may have been stolen: all
 // that came from the sign-in ends.
 func (s *Server) grantOf(client, value string) *grant {
 	now := s.now()
@@ -146,7 +149,7 @@ func (s *Server) grantOf(client, value string) *grant {
 	switch {
 	case token == nil || token.client != client || s.directory.users[token.user] == nil:
 		return nil
-	case token.used:
+	case !token.used.IsZero() && now.Sub(token.used) > reuseInterval:
 		token.ended = true
 		return nil
 	}
@@ -172,20 +175,20 @@ func (s *Server) checkRefresh(g *grant, request userRequest) *oauthError {
 
 // rotate returns the refresh token to use from now on. Applications without a secret get a new one each time, the others
 // when it is old (RFC 9700 section 2.2.2); a new one of a SPA expires when the first one would have. It returns nothing if
-// another request was faster.
+// the token has just ended.
 func (s *Server) rotate(client Application, value string) string {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	token := s.credentials.find(refreshToken, value, now)
-	if token == nil || token.used {
+	if token == nil {
 		return ""
 	}
 	old := now.Sub(token.issued) >= token.expires.Sub(token.issued)*7/10
 	if !client.public() && !old {
 		return value
 	}
-	token.used = true
+	token.used = now
 	next := credential{grant: token.grant, kind: refreshToken, issued: now, expires: now.Add(refreshLifetime)}
 	if client.Type == "SPA" {
 		next.expires = token.expires
