@@ -1,5 +1,6 @@
 // Starting the example, and a browser, as a person would.
 import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { createServer } from 'node:net'
@@ -24,6 +25,13 @@ export async function startMCP(settings) {
   const program = start('frameworks/mcp', settings)
   await program.until(listening(program.stderr))
   return program
+}
+
+// startLogto runs a stand-in for Logto in which users sign in, without an API.
+export async function startLogto(settings) {
+  const program = start('browser/logto', settings)
+  const [line] = await program.until(once(createInterface({ input: program.stdout }), 'line'))
+  return { endpoint: line, stop: program.stop }
 }
 
 // start builds the command in a directory beside this one, and runs it.
