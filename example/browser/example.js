@@ -1,5 +1,6 @@
 // Starting the example, and a browser, as a person would.
 import { execFileSync, spawn } from 'node:child_process'
+import { webcrypto } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,6 +9,8 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
+
+globalThis.crypto ??= webcrypto // Node 18 has it under this name only
 
 const source = dirname(dirname(fileURLToPath(import.meta.url)))
 
