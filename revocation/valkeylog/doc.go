@@ -35,15 +35,17 @@
 //
 //	ACL SETUSER revocations on >password ~logto:revocations +ping +xadd +xread +xrange +xtrim
 //
-// Without DisableCache it also needs +client|tracking, and without ForceSingleClient
+// The server forgets the user when it restarts, unless ACL SAVE or its configuration keeps
+// it. Without DisableCache it also needs +client|tracking, and without ForceSingleClient
 // +cluster|slots.
 //
 // # Losses
 //
 // A server that is restarted without its last second, or a replica that lagged behind
 // and is promoted, has lost entries. A [Log] notices when the entry that it read last is
-// not there any more or says something else, or one that it has appended does not come back. It looks every
-// second. The Lists then append again what they hold and the stream does not. All
+// not there any more or says something else, or one that it has appended does not come
+// back. It looks every second. The Lists then append again what they hold and the stream
+// does not: all of them at once, so that some of it is stored several times. All
 // commands go to the primary, even if SendToReplicas sends those that only read to replicas.
 //
 // In a large fleet, a List that only follows may be given a client of a read replica. It

@@ -8,13 +8,10 @@ package shop
 
 import (
 	"cmp"
-	"context"
 	"log"
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/logtoguard/logtoguard"
@@ -41,27 +38,14 @@ func Run(cfg logtoguard.Config, serve func(*logtoguard.Guard, net.Listener) erro
 	}
 }
 
-// HTTP serves routes by net/http until the process is told to stop. Requests may go on
-// for 10 s then.
+// HTTP serves routes by net/http.
 func HTTP(routes func(*logtoguard.Guard) http.Handler) func(*logtoguard.Guard, net.Listener) error {
 	return func(guard *logtoguard.Guard, listener net.Listener) error {
-		stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer cancel()
 		server := &http.Server{
 			Handler:           routes(guard),
 			ReadHeaderTimeout: 5 * time.Second,
 			MaxHeaderBytes:    32 << 10, // tokens have up to 16 KiB
 		}
-		ended := make(chan error, 1)
-		go func() { ended <- server.Serve(listener) }()
-		select {
-		case err := <-ended:
-			return err
-		case <-stop.Done():
-		}
-		cancel() // a second signal ends the process at once
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		return server.Shutdown(ctx)
+		return server.Serve(listener)
 	}
 }
