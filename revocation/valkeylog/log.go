@@ -3,6 +3,7 @@ package valkeylog
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valkey-io/valkey-go"
@@ -45,8 +47,9 @@ type Log struct {
 	// Default: slog.Default().
 	Logger *slog.Logger
 
-	client valkey.Client
-	key    string
+	client    valkey.Client
+	key       string
+	following atomic.Bool
 
 	mu      sync.Mutex
 	unread  map[string]string // the last entry of each Append by its id, until Follow has read that far
@@ -139,8 +142,13 @@ func (l *Log) trim(ctx context.Context, last string) {
 	}
 }
 
-// Follow implements [revocation.Log]. A cursor is the id of an entry.
+// Follow implements [revocation.Log]. A cursor is the id of an entry. It fails while
+// another Follow of the same Log runs: two Lists would hide losses from each other.
 func (l *Log) Follow(ctx context.Context, cursor string, handle func(revocation.Revocation, string), caughtUp func()) error {
+	if !l.following.CompareAndSwap(false, true) {
+		return errors.New("valkeylog: the Log is followed already: give each List one of its own")
+	}
+	defer l.following.Store(false)
 	err := l.follow(ctx, cursor, handle, caughtUp)
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -47,10 +47,10 @@ func TestEntriesComeInOrder(t *testing.T) {
 		require.Equal(t, revocations, f.read)
 		require.Equal(t, ids, f.cursors)
 	}
-	rest := follow(t, log, ids[2])
+	rest := follow(t, newLog(t, s.Address), ids[2])
 	rest.last(t, "", "")
 	require.Equal(t, revocations[3:], rest.read)
-	none := follow(t, log, ids[4])
+	none := follow(t, newLog(t, s.Address), ids[4])
 	none.last(t)
 
 	require.Eventually(t, func() bool {
@@ -291,7 +291,8 @@ func TestServersClockIsSetBack(t *testing.T) {
 	}
 	f.last(t, "old", "now", "ahead", "0", "1", "2")
 	require.Equal(t, []string{idAt(ahead, 1), idAt(ahead, 2), idAt(ahead, 3)}, f.cursors[3:])
-	follow(t, log, "").last(t, "old", "now", "ahead", "0", "1", "2")
+	follow(t, newLog(t, s.Address), "").last(t, "old", "now", "ahead", "0", "1", "2")
+	require.ErrorContains(t, follow(t, log, "").ended(t), "is followed already")
 }
 
 // A server drops blocks of a stream only as a whole: here, 100 entries.
