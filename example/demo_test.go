@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -34,6 +35,42 @@ func TestManagementAPI(t *testing.T) {
 	}
 }
 
+// People sign in to the page, and its script gets their tokens, by either of its addresses. It may
+// ask no more of Logto.
+func TestPageAsksLogto(t *testing.T) {
+	welcome, stop := start(t, nil)
+	defer func() { require.NoError(t, stop()) }()
+	addresses := regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindAllString(welcome, 2)
+	api, logto := addresses[0], addresses[1]
+	for _, origin := range []string{api, strings.Replace(api, "127.0.0.1", "localhost", 1)} {
+		ask := func(method, path, body string) *http.Response {
+			req, err := http.NewRequestWithContext(t.Context(), method, logto+path, strings.NewReader(body))
+			require.NoError(t, err)
+			req.Header.Set("Origin", origin)
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			res, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			return res
+		}
+		query := url.Values{
+			"client_id": {pageClientID}, "redirect_uri": {origin + "/"}, "response_type": {"code"}, "scope": {"openid"},
+			"code_challenge": {strings.Repeat("c", 43)}, "code_challenge_method": {"S256"},
+		}
+		res, err := http.Get(logto + "/oidc/auth?" + query.Encode())
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, 200, res.StatusCode)
+
+		redeemed := ask("POST", "/oidc/token", url.Values{
+			"client_id": {pageClientID}, "grant_type": {"authorization_code"}, "code": {"c"}, "redirect_uri": {origin + "/"},
+		}.Encode())
+		require.Equal(t, 400, redeemed.StatusCode, "there is no such code")
+		require.Equal(t, origin, redeemed.Header.Get("Access-Control-Allow-Origin"))
+		require.Equal(t, 403, ask("GET", "/api/applications", "").StatusCode)
+	}
+}
+
 // Another site's script can neither read what the demo says nor have anything done:
 // not by the page, the API, or the stand-in.
 func TestDemoIsForThisMachineOnly(t *testing.T) {
@@ -61,6 +98,7 @@ func TestDemoIsForThisMachineOnly(t *testing.T) {
 		{"POST", port, "/products", "application/json", "{}", 401},
 		{"OPTIONS", port, "/products", "", "", 401},
 		{"GET", logtoPort, "/oidc/jwks", "", "", 200},
+		{"GET", logtoPort, "/oidc/auth", "", "", 400},
 		{"POST", logtoPort, "/oidc/token", "application/x-www-form-urlencoded", form, 200},
 		{"GET", logtoPort, "/api/applications", "", "", 401},
 	} {

@@ -65,7 +65,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	lines := logtoLines
 	var standIn *logtotest.Server // nil: a real Logto
 	if set.demo() {
-		if standIn, err = startStandIn(set); err != nil {
+		if standIn, err = startStandIn(set, ln.Addr()); err != nil {
 			return err
 		}
 		defer standIn.Close()

@@ -147,7 +147,7 @@ func TestProcess(t *testing.T) {
 			`acme-viewer POST /organizations/acme/orders 403 Bearer error="insufficient_scope", scope="write:orders", METADATA (its token lacks write:orders)`,
 			`acme-viewer GET /organizations/acme/orders 200 1 order (its token holds read:orders)`,
 			`acme-viewer GET /organizations/globex/orders 403 Bearer error="insufficient_scope", METADATA (its token is for another organization)`,
-			`shop-manager GET /api/applications 200 5 applications (its token holds all)`,
+			`shop-manager GET /api/applications 200 6 applications (its token holds all)`,
 			`All 10 steps went as they should.`,
 		}, outline(stdout))
 	})
@@ -179,7 +179,7 @@ func TestProcess(t *testing.T) {
 			` POST /organizations/{id}/orders` + skipped,
 			` GET /organizations/{id}/orders` + skipped,
 			` GET /organizations/globex/orders` + skipped,
-			` GET /api/applications 200 5 applications (its token holds all)`,
+			` GET /api/applications 200 6 applications (its token holds all)`,
 			`All 3 steps went as they should, 3 were skipped.`,
 		}},
 		{"shop-reader", nil, []string{
