@@ -36,7 +36,8 @@ func ask(h http.Handler, method, path, body string, headers ...string) *httptest
 }
 
 func TestPageIsOneDocument(t *testing.T) {
-	res := ask(newFixture(t).tryout(t), "GET", "/", "")
+	f := newFixture(t)
+	res := ask(f.tryout(t), "GET", "/", "")
 	require.Equal(t, 200, res.Code)
 	h := res.Header()
 	require.Equal(t, "text/html; charset=utf-8", h.Get("Content-Type"))
@@ -45,7 +46,7 @@ func TestPageIsOneDocument(t *testing.T) {
 	require.Equal(t, "same-origin", h.Get("Cross-Origin-Opener-Policy"))
 	require.Equal(t, "no-store", h.Get("Cache-Control"))
 	require.Regexp(t, `^default-src 'none'; style-src 'sha256-[\w+/]{43}='; script-src 'sha256-[\w+/]{43}='; `+
-		`connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$`, h.Get("Content-Security-Policy"))
+		`connect-src 'self' `+f.logto.URL()+`; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$`, h.Get("Content-Security-Policy"))
 
 	document := res.Body.String()
 	require.NotRegexp(t, `(src|href)="[^#d]`, document, "nothing from elsewhere")
@@ -62,6 +63,17 @@ func TestPageQuotesSettings(t *testing.T) {
 	require.NotContains(t, string(p.document), "<script>alert")
 	require.Contains(t, string(p.document), "&lt;script&gt;alert")
 	require.Len(t, regexp.MustCompile(`-src 'sha256-`).FindAllString(p.policy, -1), 2)
+}
+
+// A policy has no syntax for IPv6 addresses.
+func TestPolicyNamesLogto(t *testing.T) {
+	for logto, source := range map[string]string{
+		"http://127.0.0.1:3001": "http://127.0.0.1:3001",
+		"http://localhost:3001": "http://localhost:3001",
+		"http://[::1]:3001":     "http://*:3001",
+	} {
+		require.Contains(t, policyFor(nil, logto), "; connect-src 'self' "+source+"; ")
+	}
 }
 
 // Where a real Logto is used, none of it is there.

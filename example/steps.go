@@ -13,7 +13,7 @@ type step struct {
 	Name  string
 	Title string
 	Text  string
-	Looks string // where a token holds what is looked at, as in claims.iss; empty: nowhere
+	Looks string // what is looked at: of the token, as in claims.iss, or of what the route asks for; empty: nothing to show
 	State string // passed, failed, or open: the guard stops at the first check that fails
 
 	reasons []string // the refusals, by logtoguard.Error.Reason, that end here
@@ -116,12 +116,12 @@ func checks() []step {
 			reasons: []string{"revoked", "lifetime", "revocation"},
 		},
 		{
-			Name: "organization", Title: "RequireOrganization", Looks: "claims.organization_id",
+			Name: "organization", Title: "RequireOrganization", Looks: "route.organization",
 			Text:    "The token must be bound to the organization in the path. Only then do its scopes count.",
 			reasons: []string{"organization"},
 		},
 		{
-			Name: "scope", Title: "RequireScope", Looks: "claims.scope",
+			Name: "scope", Title: "RequireScope", Looks: "route.scope",
 			Text:    "The token must hold the scope that the route asks for.",
 			reasons: []string{"scope"},
 		},

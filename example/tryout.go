@@ -16,9 +16,9 @@ import (
 	"github.com/logtoguard/logtoguard/revocation"
 )
 
-// What stands behind the page: it asks for tokens, which is a machine's business
-// and not a browser's, and says what became of a request. None of it is there
-// with a real Logto.
+// What stands behind the page: it asks for the tokens of machines, whose secrets
+// don't belong in a browser, and says what became of a request. The tokens of people
+// the page asks for itself. None of it is there with a real Logto.
 
 // A request with wantSteps gets stepsHeader in its answer. Without being asked,
 // the API answers as it always does.
@@ -173,16 +173,21 @@ func (t *tryout) variant(change func(*logtotest.Draft)) handle {
 	}
 }
 
-// revoke ends the tokens of the application whose token the request carries.
+// revoke ends the tokens of the machine whose token the request carries, or those of
+// the person, whatever application they were issued to.
 func (t *tryout) revoke(w http.ResponseWriter, r *http.Request) error {
 	claims, err := caller(r)
 	if err != nil {
 		return err
 	}
-	if err := t.list.Revoke(r.Context(), revocation.Revocation{ClientID: claims.ClientID()}); err != nil {
+	ended := revocation.Revocation{Subject: claims.Subject()}
+	if claims.IsMachine() {
+		ended = revocation.Revocation{ClientID: claims.ClientID()}
+	}
+	if err := t.list.Revoke(r.Context(), ended); err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, map[string]string{"revoked": claims.ClientID()})
+	return writeJSON(w, http.StatusOK, map[string]string{"revoked": claims.Subject()})
 }
 
 // expire makes the token one of two hours ago.

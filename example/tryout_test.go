@@ -90,7 +90,7 @@ func TestStepsOfEachRefusal(t *testing.T) {
 		require.NoError(t, json.Unmarshal(res.Body.Bytes(), &body))
 		return body.Token
 	}
-	revoked := mint(func(d *logtotest.Draft) { d.Claims["client_id"] = "lost" })
+	revoked := set("sub", "lost")
 	require.Equal(t, 200, ask(h, "POST", "/demo/revoke", "", "Authorization", "Bearer "+revoked).Code)
 	const products, acme = "/products", "/organizations/acme/orders"
 	for name, row := range map[string]struct{ path, authorization, failed string }{
@@ -156,7 +156,7 @@ func TestStepsOfWhatIsNotTheToken(t *testing.T) {
 	require.NotRegexp(t, "passed|failed", summary(stepsOf(errors.New("the disk is gone"))))
 }
 
-// The button revokes for one application, until it asks for another token.
+// The button revokes for one machine, until it asks for another token.
 func TestRevoke(t *testing.T) {
 	f := newFixture(t)
 	h := f.tryout(t)
@@ -179,6 +179,23 @@ func TestRevoke(t *testing.T) {
 	later := f.logto.Mint(logtotest.Token{ClientID: "shop-manager", Audience: audience, Scopes: []string{readProducts}},
 		func(d *logtotest.Draft) { d.Claims["iat"] = time.Now().Unix() + 1 })
 	require.Equal(t, 200, products(later).Code, "from the next second on")
+}
+
+// For a person it ends the tokens of every application, and of no other person.
+func TestRevokePerson(t *testing.T) {
+	f := newFixture(t)
+	h := f.tryout(t)
+	products := func(person, application string) *httptest.ResponseRecorder {
+		token := f.logto.Mint(logtotest.Token{Subject: person, ClientID: application, Audience: audience, Scopes: []string{readProducts}},
+			func(d *logtotest.Draft) { d.Claims["iat"] = time.Now().Add(-time.Minute).Unix() })
+		return ask(h, "GET", "/products", "", "Authorization", "Bearer "+token)
+	}
+	token := f.logto.Mint(logtotest.Token{Subject: "alice", ClientID: pageClientID, Audience: audience})
+	res := ask(h, "POST", "/demo/revoke", "", "Authorization", "Bearer "+token)
+	require.JSONEq(t, `{"revoked":"alice"}`, res.Body.String())
+	require.Equal(t, 401, products("alice", pageClientID).Code)
+	require.Equal(t, 401, products("alice", "another").Code)
+	require.Equal(t, 200, products("bob", pageClientID).Code)
 }
 
 // Where no guard stands, no check was passed.

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { startBrowser, startExample } from './example.js'
-import { call, checkAccess, checkWidth, claim, openPage, pick, send } from './page.js'
+import { call, checkAccess, checkWidth, claim, openPage, pick, send, signIn, unfold } from './page.js'
 
 let example
 let browser
@@ -18,20 +18,24 @@ after(async () => {
 
 for (const [colorScheme, width] of [['light', 1440], ['dark', 360]]) {
   test(`axe-core finds nothing, ${colorScheme}, ${width} px`, async () => {
-    const { page, close } = await openPage(browser, example.api, { colorScheme, viewport: { width, height: 800 } })
+    const { page, close } = await openPage(browser, example.api, { colorScheme, logto: example.logto, viewport: { width, height: 800 } })
     await pick(page, 'shop-reader')
     await checkAccess(page, 'at start')
+    await unfold(page)
     await call(page, 'GET /products')
     await checkAccess(page, 'let in')
     await call(page, 'POST /products')
+    await unfold(page)
     await checkAccess(page, 'refused')
     await send(page, 'Expired', 'two hours ago')
     await call(page, 'GET /me')
     await checkAccess(page, 'expired')
     await send(page, 'No token', 'no Authorization header')
-    await page.getByText('The request', { exact: true }).click()
     await call(page, 'GET /healthz')
     await checkAccess(page, 'no token')
+    await signIn(page, 'carol')
+    await call(page, 'GET /organizations/acme/orders')
+    await checkAccess(page, 'signed in')
     await page.route('**/demo/token', (route) => route.abort('connectionrefused'))
     await page.getByRole('radio', { name: 'no-role' }).check()
     await page.getByRole('alert').waitFor()
@@ -64,10 +68,50 @@ test('nothing is cut off, from 320 pixels on and with text of twice the size', a
     for (const [application, route] of [['acme-bot', 'POST /organizations/globex/orders'], ['shop-reader', 'GET /products']]) {
       await pick(page, application)
       await call(page, route)
+      await unfold(page)
       await checkWidth(page, `${width} px, ${size} %`)
     }
     await close()
   }
+})
+
+test('choosing, calling and the answer are above the fold', async () => {
+  const { page, close } = await openPage(browser, example.api, { logto: example.logto, viewport: { width: 1280, height: 900 } })
+  const checkFold = async (...locators) => {
+    assert.equal(await page.evaluate(() => scrollY), 0)
+    for (const locator of locators) {
+      const { y, height } = await locator.boundingBox()
+      assert.ok(y >= 0 && y + height <= 900, `${locator}: ${y} + ${height}`)
+    }
+  }
+  await pick(page, 'shop-reader')
+  await call(page, 'POST /products')
+  await checkFold(page.getByRole('heading', { level: 1 }), page.getByRole('button', { name: 'Sign in as alice, bob or carol' }), page.locator('.why'), page.locator('.steps .failed'))
+  assert.deepEqual(await page.locator('details[open]').count(), 0, 'the rest is folded')
+  await signIn(page, 'carol')
+  await call(page, 'GET /organizations/acme/orders')
+  await checkFold(page.getByRole('radio', { name: 'carol in acme' }), page.getByRole('button', { name: 'Sign out everywhere' }), page.locator('.why'))
+  await close()
+})
+
+test('on a phone the steps are one column, in order', async () => {
+  const { page, close } = await openPage(browser, example.api, { viewport: { width: 390, height: 844 } })
+  await claim(page, 'sub', 'shop-manager')
+  assert.deepEqual((await page.locator('h2:has(.number)').allTextContents()), ['1 Choose who calls', '2 Call the API', '3 Look inside'])
+  const boxes = await page.locator('section.card').evaluateAll((all) => all.map((card) => card.getBoundingClientRect().toJSON()))
+  for (const [i, box] of boxes.entries()) {
+    assert.equal(box.left, boxes[0].left)
+    if (i) assert.ok(box.top >= boxes[i - 1].bottom)
+  }
+  // The answer to a button at the lower edge is scrolled to.
+  await page.getByRole('button', { name: 'GET /me' }).evaluate((button) => {
+    button.scrollIntoView({ block: 'end' })
+    button.click()
+  })
+  await page.locator('.why').waitFor()
+  const { y, height } = await page.locator('.why').boundingBox()
+  assert.ok(y >= 0 && y + height <= 844, `${y} + ${height}`)
+  await close()
 })
 
 test('the keyboard is enough', async () => {
@@ -103,8 +147,9 @@ test('the keyboard is enough', async () => {
     }
     assert.ok(walk.length < 40, walk.join())
   }
-  assert.deepEqual(walk.slice(0, 6), ['shop-manager', 'The request', 'Logto’s answer', 'issued', 'Ask for a new token', 'Revoke this application’s tokens'])
-  assert.equal(walk.length, 6 + 11)
+  assert.deepEqual(walk.slice(0, 5), ['shop-manager', 'Sign in as alice, bob or carol', 'Ask for a new token', 'Revoke its tokens', 'issued'])
+  assert.equal(walk.length, 5 + 11 + 1)
+  assert.ok(walk.includes('The whole answer'))
   await close()
 })
 

@@ -5,8 +5,9 @@ import axe from 'axe-core'
 const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
 
 // openPage opens the page as in a browser of its own. Whatever goes wrong in it
-// without a word is found when the test calls close.
-export async function openPage(browser, api, { before, ...options } = {}) {
+// without a word is found when the test calls close: what is asked of others than the
+// API, and than Logto if it is named, too.
+export async function openPage(browser, api, { before, logto = api, ...options } = {}) {
   const context = await browser.newContext({ reducedMotion: 'reduce', ...options })
   const page = await context.newPage()
   const faults = []
@@ -16,7 +17,7 @@ export async function openPage(browser, api, { before, ...options } = {}) {
     if (message.type() === 'error' && !refusal) faults.push(message.text())
   })
   page.on('request', (request) => {
-    if (!request.url().startsWith(`${api}/`) && !request.url().startsWith('data:')) faults.push(request.url())
+    if (![`${api}/`, `${logto}/`, 'data:'].some((start) => request.url().startsWith(start))) faults.push(request.url())
   })
   await before?.(page)
   await page.goto(api)
@@ -35,9 +36,21 @@ export async function pick(page, application) {
   await claim(page, 'sub', application)
 }
 
-// claim waits until the token that is shown says this.
+// signIn signs a person in at Logto's page, and waits for the token.
+export async function signIn(page, name) {
+  await page.getByRole('button', { name: /^Sign in as / }).click()
+  await page.getByRole('button', { name, exact: true }).click()
+  await claim(page, 'sub', name)
+}
+
+// claim waits until the token says this. What shows it may be folded.
 export async function claim(page, name, value) {
-  await page.locator('#claims > div', { has: page.getByText(name, { exact: true }) }).getByText(value, { exact: true }).first().waitFor()
+  await page.locator('#claims > div', { has: page.getByText(name, { exact: true }) }).getByText(value, { exact: true }).first().waitFor({ state: 'attached' })
+}
+
+// unfold opens what is folded.
+export async function unfold(page) {
+  await page.locator('details').evaluateAll((all) => { for (const details of all) details.open = true })
 }
 
 // send chooses what goes to the API.
@@ -61,6 +74,7 @@ export async function call(page, route) {
       challenge: texts.length > 2 ? texts[1] : '',
       body: texts.at(-1),
       words: [...li.querySelectorAll('.result ul li')].map((item) => item.textContent),
+      asked: li.querySelector('[data-step=scope] .value')?.textContent,
       steps: [...li.querySelectorAll('.steps li')].map((step) => [step.dataset.step, step.className]),
       news: document.getElementById('news').textContent,
     }
