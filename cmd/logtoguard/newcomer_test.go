@@ -30,6 +30,9 @@ func TestNewcomer(t *testing.T) {
 	lines, err := os.ReadFile("testdata/orders/try.sh")
 	require.NoError(t, err)
 	require.LessOrEqual(t, bytes.Count(lines, []byte("\n")), 10)
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	require.Contains(t, string(readme), "```sh\n"+string(lines)+"```\n", "the README shows these lines")
 
 	// Other processes may have the usual ports.
 	logto, api := freeAddress(t), freeAddress(t)
