@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Logto doesn't count beyond 10,000 where it is asked not to; nobody knows then which page is the last.
+// Logto doesn't count beyond 10,000 where it is asked not to; which page is the last is not known then.
 func TestCappedCount(t *testing.T) {
 	const first, last, prev, next = `; rel="first"`, `; rel="last"`, `; rel="prev"`, `; rel="next"`
 	for _, tt := range []struct {

@@ -152,7 +152,7 @@ func (reg *registrar) checkRedirect(a Application, uri string) {
 	own := err == nil && a.Type == "Native" && strings.Contains(u.Scheme, ".")
 	switch {
 	case a.Type == machineToMachine:
-		reg.fault("application %q has the redirect URI %q, but nobody signs in to a machine: drop it, or change the type", a.ID, uri)
+		reg.fault("application %q has the redirect URI %q, but users don't sign in to a machine: drop it, or change the type", a.ID, uri)
 	case !isWebURL(uri) && !own || strings.Contains(uri, "#"):
 		reg.fault("application %q has the redirect URI %q: write it like http://localhost:3000/callback", a.ID, uri)
 	}

@@ -38,7 +38,7 @@ func TestInconsistentTenants(t *testing.T) {
 		{"Traditional as a member", func(t *logtotest.Tenant) { t.Applications[3].Type = "Traditional" }, `member "no-role" of organization "acme" has the type Traditional`},
 		{"machine with a redirect URI", func(t *logtotest.Tenant) {
 			t.Applications[0].RedirectURIs = []string{"http://localhost:3000/callback"}
-		}, `nobody signs in to a machine`},
+		}, `users don't sign in to a machine`},
 		{"redirect URI without a host", redirectTo("Traditional", "/callback"), `application "x" has the redirect URI "/callback"`},
 		{"redirect URI with a fragment", redirectTo("SPA", "http://localhost/#callback"), `application "x" has the redirect URI "http://localhost/#callback"`},
 		{"redirect URI of an own scheme", redirectTo("SPA", "com.example.shop:/callback"), `application "x" has the redirect URI "com.example.shop:/callback"`},

@@ -24,7 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dead is where nobody listens.
+// dead is where nothing listens.
 const dead = "http://127.0.0.1:9"
 
 // delivery is what a receiver got.
@@ -497,7 +497,7 @@ func TestHookByAPI(t *testing.T) {
 	require.Len(t, logOf(t, s, "hook", ""), 1, "its log stays")
 }
 
-// Signed, but made up: nobody must be refused for them.
+// Signed, but made up: no user must be refused for them.
 func TestHookTest(t *testing.T) {
 	address, got := receiver(t, 200)
 	failing, _ := receiver(t, 500)

@@ -38,7 +38,7 @@ type Config struct {
 	MaxStaleness time.Duration
 
 	// Logger gets each revocation that changes something at Info, a Log or Events that
-	// fail at Warn, and at Error what somebody has to mend. Default: slog.Default() at
+	// fail at Warn, and at Error what waiting does not mend. Default: slog.Default() at
 	// the time of New.
 	Logger *slog.Logger
 

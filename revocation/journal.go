@@ -83,7 +83,7 @@ func (j *journal) close() {
 // An outage is what was logged of something that fails.
 type outage struct {
 	failed bool
-	denied string // for what somebody is needed
+	denied string // what waiting does not help against
 }
 
 // turn logs when something starts to fail, and when it works again.
