@@ -183,6 +183,15 @@ func TestRemarksArePlain(t *testing.T) {
 	}
 }
 
+// A named pipe is no place for a key, and waiting for its other end would last for ever.
+func TestDevStateIsNoPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	out := session{}.run(t, "dev", "-audience", orders, "-addr", "127.0.0.1:0", "-state", pipe)
+	assert.Equal(t, wrongUsage, out.status)
+	assert.Contains(t, out.stderr, "is not a file")
+}
+
 // A program that is on the path is called by its name.
 func TestOwnName(t *testing.T) {
 	program, err := os.Executable()

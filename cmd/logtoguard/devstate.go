@@ -15,16 +15,10 @@ import (
 // loadKey reads the signing key that saveKey has written, or returns none where there
 // is no file yet. Windows has no such modes.
 func loadKey(name string) (*logtotest.Key, error) {
-	file, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, misused("-state: %v", err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
+	info, err := os.Stat(name) // before Open, which waits for a writer where this is a named pipe
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
 	case err != nil:
 		return nil, misused("-state: %v", err)
 	case !info.Mode().IsRegular():
@@ -32,6 +26,11 @@ func loadKey(name string) (*logtotest.Key, error) {
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
 		return nil, misused("-state: others can read %s, and what it holds makes tokens: chmod 600 it, or delete it", name)
 	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, misused("-state: %v", err)
+	}
+	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxInput))
 	if err != nil {
 		return nil, misused("-state: %v", err)
