@@ -3,6 +3,7 @@ package logtotest
 import (
 	"cmp"
 	"html/template"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -199,13 +200,9 @@ func checkProof(name, text string) *oauthError {
 func redirect(w http.ResponseWriter, address string, answer url.Values) {
 	u, err := url.Parse(address)
 	must(err) // it was parsed when it was declared
-	query := u.Query()
-	for name, values := range answer {
-		if values[0] != "" {
-			query[name] = values
-		}
-	}
-	u.RawQuery = query.Encode()
+	maps.DeleteFunc(answer, func(_ string, values []string) bool { return values[0] == "" })
+	// What is registered stays as it is: net/url would drop what it can't parse, such as ?a=b;c (RFC 6749 section 4.1.2).
+	u.RawQuery = strings.Trim(u.RawQuery+"&"+answer.Encode(), "&")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Location", u.String())
 	w.WriteHeader(http.StatusSeeOther)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -129,6 +130,26 @@ func requireOAuthError(t *testing.T, resp reply, status int, code, description s
 	require.Equal(t, description, answer["error_description"])
 	require.Equal(t, "oidc."+code, answer["code"])
 	require.NotEmpty(t, answer["message"])
+}
+
+// What a registered address has in its query comes back as it is, with the answer after it.
+func TestQueryOfTheAddressStays(t *testing.T) {
+	const home = "http://localhost:3000/"
+	for _, query := range []string{"?flag&x=a;b", "?b=%zz&a=1+2", "?", ""} {
+		declared := people()
+		declared.Applications = []logtotest.Application{{ID: "spa", Type: "SPA", RedirectURIs: []string{home + query}, PostLogoutRedirectURIs: []string{home + query}}}
+		declared.Organizations = nil
+		s := start(t, declared)
+		before := strings.TrimSuffix(home+query, "?") + "?"
+		if len(query) > 1 {
+			before = home + query + "&"
+		}
+		location := click(t, s, asking("redirect_uri", home+query), "alice").Header.Get("Location")
+		require.Regexp(t, "^"+regexp.QuoteMeta(before)+"code=", location)
+		out := url.Values{"client_id": {"spa"}, "post_logout_redirect_uri": {home + query}}
+		ended := send(t, request(t, http.MethodGet, s.URL()+"/oidc/session/end?"+out.Encode(), ""))
+		require.Equal(t, strings.TrimSuffix(home+query, "?"), strings.TrimSuffix(ended.Header.Get("Location"), "?"))
+	}
 }
 
 // A whole sign-in by the client of golang.org/x/oauth2, with a secret and without one.
