@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/logtoguard/logtoguard/internal/endpoint"
 )
 
 // basicAuth is what an Authorization header holds, or what is wrong with it.
@@ -77,7 +79,7 @@ func (a Application) checkOrigin(w http.ResponseWriter, r *http.Request) *oauthE
 	origin := r.Header.Get("Origin")
 	own := func(uri string) bool {
 		u, err := url.Parse(uri)
-		return err == nil && strings.EqualFold(origin, u.Scheme+"://"+u.Host)
+		return err == nil && strings.EqualFold(origin, endpoint.Origin(u))
 	}
 	if origin == "" || origin == "http://"+r.Host || slices.ContainsFunc(a.RedirectURIs, own) {
 		return nil

@@ -701,6 +701,17 @@ func TestEndOfSession(t *testing.T) {
 	}
 }
 
+// Browsers leave the default port out of Origin, however the address is registered.
+func TestOriginOnTheDefaultPort(t *testing.T) {
+	for address, origin := range map[string]string{
+		"http://localhost:80/cb": "http://localhost", "https://localhost:443/cb": "https://localhost", "http://[0:0::1]:5/cb": "http://[::1]:5",
+	} {
+		s := start(t, logtotest.Tenant{Applications: []logtotest.Application{{ID: "spa", Type: "SPA", RedirectURIs: []string{address}}}})
+		resp := post(t, s, "/oidc/token/revocation", url.Values{"client_id": {"spa"}, "token": {"x"}}, "Origin", origin)
+		require.Equal(t, 200, resp.StatusCode, resp.body)
+	}
+}
+
 // Scripts of an application's own websites read the answers, and no others.
 func TestOrigins(t *testing.T) {
 	s := start(t, people())
