@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/logtoguard/logtoguard/logtotest"
 )
@@ -48,8 +49,24 @@ func (l *devLines) text(format string, args ...any) { fmt.Fprintf(l, format, arg
 // odd is what a shell that takes no comments by hand, such as zsh, would take for more than a word.
 var odd = regexp.MustCompile(`[^\w ,.:/@-]`)
 
-func (l *devLines) remark(format string, args ...any) {
-	l.text("# %s\n", odd.ReplaceAllString(fmt.Sprintf(format, args...), "_"))
+// remark is a line that a shell ignores, or takes for words.
+func (l *devLines) remark(format string, words ...string) {
+	args := make([]any, len(words))
+	for i, word := range words {
+		args[i] = spelled(word)
+	}
+	l.text("# "+format+"\n", args...)
+}
+
+// spelled is text in a remark. People copy secrets and addresses from there, so what has to be quoted is.
+func spelled(text string) string {
+	switch {
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return odd.ReplaceAllString(text, "_")
+	case odd.MatchString(text):
+		return shellWord(text)
+	}
+	return text
 }
 
 func (l *devLines) machines() {
@@ -114,9 +131,13 @@ func (l *devLines) signIn() {
 		if len(a.RedirectURIs) > 0 {
 			secret := ""
 			if a.Secret != "" {
-				secret = " with the secret " + a.Secret
+				secret = " with the secret " + spelled(a.Secret)
 			}
-			l.remark("People sign in to %s, type %s%s, from %s", a.ID, typeOf(a), secret, strings.Join(a.RedirectURIs, ", "))
+			var from []string
+			for _, uri := range a.RedirectURIs {
+				from = append(from, spelled(uri))
+			}
+			l.text("# People sign in to %s, type %s%s, from %s\n", spelled(a.ID), typeOf(a), secret, strings.Join(from, ", "))
 		}
 	}
 }
