@@ -68,7 +68,7 @@ func (c *credentials) find(kind, value string, now time.Time) *credential {
 	return found
 }
 
-// signOut ends a user's tokens. Like Logto, it leaves the codes: they end within a minute.
+// signOut ends a user's tokens. Like Logto, it leaves the codes, which can be exchanged for a minute.
 func (c *credentials) signOut(user string) {
 	maps.DeleteFunc(c.byValue, func(_ string, c *credential) bool { return c.user == user && c.kind != authorizationCode })
 }
