@@ -95,9 +95,9 @@ func (e *EventLog) validate() (faults []error) {
 type eventReader struct {
 	EventLog
 	list   *List
-	looked time.Time        // when it has last seen to the webhook and the blocks
-	newest int64            // createdAt of the newest row, by Logto's clock, in Unix milliseconds; at most when it was read
-	seen   map[string]int64 // createdAt of the rows from newest less overlap on, by their ID
+	looked time.Time       // when it has last seen to the webhook and the blocks
+	newest int64           // createdAt of the newest row, by Logto's clock, in Unix milliseconds; at most when it was read
+	seen   map[string]bool // the IDs of the rows from newest less overlap on
 }
 
 // read is what the source of Config.Events does.
@@ -170,7 +170,7 @@ func (e *eventReader) readNew(ctx context.Context) error {
 	if e.newest != 0 {
 		start = e.newest - overlap.Milliseconds()
 	}
-	newest, seen, skipped := e.newest, make(map[string]int64), 0
+	newest, seen, skipped := e.newest, make(map[string]bool), 0
 	for page := 1; ; page++ {
 		var rows []row
 		_, err := e.get(ctx, "/api/hooks/"+url.PathEscape(e.HookID)+"/recent-logs", url.Values{
@@ -187,9 +187,9 @@ func (e *eventReader) readNew(ctx context.Context) error {
 			// A clock of Logto's that was ahead must not hide what comes after it was set back.
 			newest = min(max(newest, r.CreatedAt), now.UnixMilli())
 			if r.CreatedAt >= newest-overlap.Milliseconds() {
-				seen[r.ID] = r.CreatedAt
+				seen[r.ID] = true
 			}
-			if _, known := e.seen[r.ID]; known {
+			if e.seen[r.ID] {
 				continue
 			}
 			of, err := revocationsOf(r.Payload.HookRequest.Body)
