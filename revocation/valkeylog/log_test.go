@@ -537,6 +537,12 @@ func TestReadReplica(t *testing.T) {
 	require.NoError(t, writer.Revoke(t.Context(), revocation.Revocation{Subject: name(1)}))
 	users.refused(t, reader, map[int]bool{1: true})
 
+	// What is lost is appended again by those that can, and then no one else has to.
+	primary.do(t, "DEL", key)
+	require.Eventually(t, func() bool { return len(primary.entries(t)) == 1 }, patient, often)
+	require.Eventually(t, func() bool { return reader.Stats().Unsaved == 0 }, patient, often)
+	users.refused(t, reader, map[int]bool{1: true})
+
 	// What it revokes itself can't be stored there.
 	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
